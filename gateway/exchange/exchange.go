@@ -1,0 +1,197 @@
+// Package exchange owns the gateway's own model of one request and its
+// response, on their way from a listener through filters to an upstream and
+// back. Router, filters, validation and proxy see an [Exchange] and nothing of
+// the HTTP library below; a listener translates.
+//
+// It leaves reading from sockets to gateway/listener and every decision to the
+// packages that a request passes through.
+package exchange
+
+import (
+	"context"
+	"io"
+	"net/netip"
+	"time"
+
+	"gatehouse.example/internal/identity"
+)
+
+// Exchange is one request and its response. It belongs to one goroutine at a
+// time and is valid until the listener has sent the response; what must live
+// longer is copied. Strings in it are ordinary Go strings and may be kept.
+type Exchange struct {
+	// Request is what the client sent, as filters have changed it.
+	Request Request
+	// Response is what the client will get.
+	Response Response
+
+	// Route is the name of the matched route.
+	Route string
+	// RequestID is set by the listener: the client's X-Request-Id where it is
+	// well formed, else a new UUIDv7.
+	RequestID string
+	// Principal is who acts; its zero value is nobody. Only the host
+	// capabilities jwt_verify and key_verify set it.
+	Principal identity.Principal
+	// Credential is a SHA-256 of the credential that Principal was made from:
+	// the cache key of the internal token. It is never the credential itself.
+	Credential [32]byte
+
+	ctx        context.Context
+	attributes []attribute
+	deferred   []HeaderChange
+}
+
+type attribute struct{ name, value string }
+
+// Context is cancelled when the client has hung up or the gateway gives the
+// request up. It is never nil.
+func (e *Exchange) Context() context.Context {
+	if e.ctx == nil {
+		return context.Background()
+	}
+	return e.ctx
+}
+
+// SetContext replaces the context; for listeners and deadlines.
+func (e *Exchange) SetContext(ctx context.Context) { e.ctx = ctx }
+
+// Attribute returns a value that an earlier filter left for later ones, and
+// whether there is one.
+func (e *Exchange) Attribute(name string) (string, bool) {
+	for i := range e.attributes {
+		if e.attributes[i].name == name {
+			return e.attributes[i].value, true
+		}
+	}
+	return "", false
+}
+
+// SetAttribute leaves a value for later filters and the access log.
+func (e *Exchange) SetAttribute(name, value string) {
+	for i := range e.attributes {
+		if e.attributes[i].name == name {
+			e.attributes[i].value = value
+			return
+		}
+	}
+	e.attributes = append(e.attributes, attribute{name, value})
+}
+
+// DeferResponseHeader records a change that is made to the response's header
+// when there is one, whoever answers: upstream, a later filter or the host.
+func (e *Exchange) DeferResponseHeader(c HeaderChange) { e.deferred = append(e.deferred, c) }
+
+// ApplyDeferred makes the deferred changes, in the order in which they were
+// recorded, and forgets them.
+func (e *Exchange) ApplyDeferred() {
+	for i := range e.deferred {
+		e.deferred[i].Apply(&e.Response.Header)
+	}
+	e.deferred = e.deferred[:0]
+}
+
+// Reset makes the exchange ready for another request and keeps its memory.
+func (e *Exchange) Reset() {
+	e.Request.reset()
+	e.Response.reset()
+	e.Route, e.RequestID = "", ""
+	e.Principal = identity.Principal{}
+	e.Credential = [32]byte{}
+	e.ctx = nil
+	clear(e.attributes)
+	e.attributes = e.attributes[:0]
+	clear(e.deferred)
+	e.deferred = e.deferred[:0]
+}
+
+// Request is the client's request.
+type Request struct {
+	// Method is the request method as received, case preserved.
+	Method string
+	// Scheme is "http" or "https", as the listener knows it.
+	Scheme string
+	// Host is the Host header (or :authority).
+	Host string
+	// Path is the decoded, cleaned path that routing and requirements see.
+	Path string
+	// RawPath is the path as received, still percent-encoded.
+	RawPath string
+	// Query is the raw query without "?".
+	Query string
+	// Proto is "HTTP/1.1" or "HTTP/2.0".
+	Proto string
+	// Header holds the request's header fields without Host.
+	Header Header
+	// Trailer holds the request's trailers once Body is read to its end.
+	Trailer Header
+	// Source is the peer's address, or what a trusted proxy says it is.
+	Source netip.AddrPort
+	// Body is the request's body.
+	Body Body
+	// Received is when the head was complete.
+	Received time.Time
+}
+
+// URI returns the request target in origin form: RawPath and Query.
+func (r *Request) URI() string {
+	if r.Query == "" {
+		return r.RawPath
+	}
+	return r.RawPath + "?" + r.Query
+}
+
+func (r *Request) reset() {
+	h, t := r.Header, r.Trailer
+	h.Reset()
+	t.Reset()
+	*r = Request{Header: h, Trailer: t}
+}
+
+// Response is what the client gets.
+type Response struct {
+	// Status is the status code; zero means that nobody has answered yet.
+	Status int
+	// Header holds the response's header fields.
+	Header Header
+	// Trailer holds the response's trailers once Body is read to its end.
+	Trailer Header
+	// Body is the response's body.
+	Body Body
+}
+
+func (r *Response) reset() {
+	h, t := r.Header, r.Trailer
+	h.Reset()
+	t.Reset()
+	*r = Response{Header: h, Trailer: t}
+}
+
+// Body is a message body: bytes that are there, or a stream.
+type Body struct {
+	// Bytes is the whole body where it is buffered; Stream is nil then.
+	Bytes []byte
+	// Stream is the body where it is not buffered. Whoever replaces it closes
+	// it.
+	Stream io.ReadCloser
+	// Length is the declared length in bytes, or -1 where it is not known
+	// (chunked). It means nothing where Bytes is set.
+	Length int64
+}
+
+// Empty reports whether there is no body at all.
+func (b *Body) Empty() bool { return b.Stream == nil && len(b.Bytes) == 0 }
+
+// SetBytes replaces the body by buffered bytes and closes a stream.
+func (b *Body) SetBytes(p []byte) {
+	b.Close()
+	b.Bytes, b.Length = p, int64(len(p))
+}
+
+// Close closes the stream, if there is one.
+func (b *Body) Close() {
+	if b.Stream != nil {
+		_ = b.Stream.Close()
+		b.Stream = nil
+	}
+}
