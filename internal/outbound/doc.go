@@ -1,0 +1,8 @@
+// Package outbound owns HTTP requests to addresses that users or clients
+// supply: key sets, logos, webhooks, logout notices. Its client refuses to
+// connect to networks that are not public, whatever a name resolves to at that
+// moment, and bounds time, redirects and size.
+//
+// Requests between our own services go through internal/api, and the gateway's
+// requests to configured upstreams through its proxy.
+package outbound
