@@ -1,0 +1,69 @@
+package mail
+
+import (
+	"context"
+	"errors"
+
+	"github.com/hashicorp/go-plugin"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	mailv1 "gatehouse.example/pluginspec/mail/v1"
+)
+
+// grpcPlugin is the plugin's end of the wire; the host's is package mailrpc.
+type grpcPlugin struct {
+	plugin.NetRPCUnsupportedPlugin
+	transport Transport
+}
+
+var _ plugin.GRPCPlugin = (*grpcPlugin)(nil)
+
+func (p *grpcPlugin) GRPCServer(_ *plugin.GRPCBroker, s *grpc.Server) error {
+	mailv1.RegisterMailTransportServer(s, &server{transport: p.transport})
+	return nil
+}
+
+func (p *grpcPlugin) GRPCClient(context.Context, *plugin.GRPCBroker, *grpc.ClientConn) (any, error) {
+	return nil, errors.New("package mail holds the plugin's end only")
+}
+
+type server struct {
+	mailv1.UnimplementedMailTransportServer
+	transport Transport
+}
+
+func (s *server) Describe(context.Context, *mailv1.DescribeRequest) (*mailv1.DescribeResponse, error) {
+	describer, ok := s.transport.(Describer)
+	if !ok {
+		return &mailv1.DescribeResponse{}, nil
+	}
+	d := describer.Describe()
+	return &mailv1.DescribeResponse{Name: d.Name, Version: d.Version}, nil
+}
+
+func (s *server) Configure(ctx context.Context, in *mailv1.ConfigureRequest) (*mailv1.ConfigureResponse, error) {
+	if err := s.transport.Configure(ctx, in.GetConfigJson()); err != nil {
+		return nil, status.Error(codes.InvalidArgument, err.Error())
+	}
+	return &mailv1.ConfigureResponse{}, nil
+}
+
+func (s *server) Send(ctx context.Context, in *mailv1.SendRequest) (*mailv1.SendResponse, error) {
+	receipt, err := s.transport.Send(ctx, Message{
+		IdempotencyKey: in.GetIdempotencyKey(),
+		Envelope:       Envelope{From: in.GetEnvelope().GetFrom(), To: in.GetEnvelope().GetTo()},
+		Raw:            in.GetRaw(),
+	})
+	if err != nil {
+		kind := mailv1.Failure_KIND_TEMPORARY
+		if IsPermanent(err) {
+			kind = mailv1.Failure_KIND_PERMANENT
+		}
+		failure := &mailv1.Failure{Kind: kind, Reason: err.Error()}
+		return &mailv1.SendResponse{Outcome: &mailv1.SendResponse_Failure{Failure: failure}}, nil
+	}
+	accepted := &mailv1.Receipt{ProviderId: receipt.ProviderID}
+	return &mailv1.SendResponse{Outcome: &mailv1.SendResponse_Receipt{Receipt: accepted}}, nil
+}
