@@ -1,0 +1,244 @@
+package config
+
+import (
+	"path/filepath"
+	"time"
+)
+
+// Config is the configuration of every process of an installation. One file
+// may serve all of them: each process reads its own section and the shared ones.
+type Config struct {
+	// Environment names the installation, such as "dev" or "production". It is
+	// part of every API key.
+	Environment string `yaml:"environment" koanf:"environment"`
+	// Issuer is the public address of the installation and the issuer of its
+	// tokens (RFC 8414 §2).
+	Issuer string `yaml:"issuer" koanf:"issuer"`
+	// Data is the folder for what the process writes.
+	Data      string    `yaml:"data" koanf:"data"`
+	Gateway   Gateway   `yaml:"gateway" koanf:"gateway"`
+	Auth      Auth      `yaml:"auth" koanf:"auth"`
+	User      User      `yaml:"user" koanf:"user"`
+	Email     Email     `yaml:"email" koanf:"email"`
+	Database  Database  `yaml:"database" koanf:"database"`
+	Bus       Bus       `yaml:"bus" koanf:"bus"`
+	TLS       TLS       `yaml:"tls" koanf:"tls"`
+	Log       Log       `yaml:"log" koanf:"log"`
+	Telemetry Telemetry `yaml:"telemetry" koanf:"telemetry"`
+	Plugins   Plugins   `yaml:"plugins" koanf:"plugins"`
+
+	dir string
+}
+
+// Gateway configures the gateway's process.
+type Gateway struct {
+	// File holds listeners, filters and routes; relative to the configuration
+	// file's folder.
+	File string `yaml:"file" koanf:"file"`
+	// Listen replaces the addresses of the file's plain listeners; "" keeps them.
+	Listen string `yaml:"listen" koanf:"listen"`
+	// ListenTLS replaces the addresses of the file's TLS listeners; "" keeps them.
+	ListenTLS string `yaml:"listen_tls" koanf:"listen_tls"`
+	// AdminListen serves metrics and health, read only.
+	AdminListen string `yaml:"admin_listen" koanf:"admin_listen"`
+	// AdminSocket is the Unix socket of the admin API; relative to Data.
+	AdminSocket string `yaml:"admin_socket" koanf:"admin_socket"`
+}
+
+// Service is what the services' sections have in common.
+type Service struct {
+	// Listen is the address that the service listens on.
+	Listen string `yaml:"listen" koanf:"listen"`
+	// Address is where other processes reach the service; "" is Listen.
+	Address string `yaml:"address" koanf:"address"`
+	// DatabaseURL is the service's own login; "" is database.url.
+	DatabaseURL Secret `yaml:"database_url" koanf:"database_url"`
+}
+
+// Reach returns the address at which other processes reach the service.
+func (s Service) Reach() string {
+	if s.Address != "" {
+		return s.Address
+	}
+	return s.Listen
+}
+
+// Auth configures the auth service.
+type Auth struct {
+	Service `yaml:",inline" koanf:",squash"`
+	// MasterKeyFile holds the key that seals secrets in the database; relative
+	// to Data.
+	MasterKeyFile string `yaml:"master_key_file" koanf:"master_key_file"`
+	// AccessTokenLifetime is how long an access token is accepted.
+	AccessTokenLifetime time.Duration `yaml:"access_token_lifetime" koanf:"access_token_lifetime"`
+	// RefreshTokenLifetime ends a family of refresh tokens, used or not.
+	RefreshTokenLifetime time.Duration `yaml:"refresh_token_lifetime" koanf:"refresh_token_lifetime"`
+	// RefreshTokenIdle ends a refresh token that nobody uses.
+	RefreshTokenIdle time.Duration `yaml:"refresh_token_idle" koanf:"refresh_token_idle"`
+	// CodeLifetime is how long an authorization code can be redeemed
+	// (RFC 6749 §4.1.2 allows ten minutes at most).
+	CodeLifetime time.Duration `yaml:"code_lifetime" koanf:"code_lifetime"`
+	// SessionLifetime ends a sign-in session, used or not.
+	SessionLifetime time.Duration `yaml:"session_lifetime" koanf:"session_lifetime"`
+	// SessionIdle ends a sign-in session that nobody uses.
+	SessionIdle time.Duration `yaml:"session_idle" koanf:"session_idle"`
+	// VerificationLifetime is how long a link in a verification mail works.
+	VerificationLifetime time.Duration `yaml:"verification_lifetime" koanf:"verification_lifetime"`
+	// MaxConcurrentHashes bounds the password hashes computed at once, each of
+	// which needs tens of megabytes; 0 is one for each processor.
+	MaxConcurrentHashes int `yaml:"max_concurrent_hashes" koanf:"max_concurrent_hashes"`
+	// AllowRegistration lets people make an account for themselves.
+	AllowRegistration bool `yaml:"allow_registration" koanf:"allow_registration"`
+}
+
+// User configures the user service.
+type User struct {
+	Service `yaml:",inline" koanf:",squash"`
+	// PendingRetention is how long an unfinished registration is kept.
+	PendingRetention time.Duration `yaml:"pending_retention" koanf:"pending_retention"`
+}
+
+// Email configures the email service.
+type Email struct {
+	Service `yaml:",inline" koanf:",squash"`
+	// Templates is the folder of mail templates; relative to the configuration
+	// file's folder.
+	Templates string `yaml:"templates" koanf:"templates"`
+	// From is the sender of every mail (RFC 5322 §3.4).
+	From string `yaml:"from" koanf:"from"`
+	// Transport names the entry of Transports that mails go through.
+	Transport string `yaml:"transport" koanf:"transport"`
+	// Transports are the mail transports by name.
+	Transports map[string]Transport `yaml:"transports" koanf:"transports"`
+	// MaxAttempts is how often a mail is tried before it is given up.
+	MaxAttempts int `yaml:"max_attempts" koanf:"max_attempts"`
+	// Backoff is the pause after the first failed attempt; it doubles.
+	Backoff time.Duration `yaml:"backoff" koanf:"backoff"`
+	// MaxBackoff is the longest pause between two attempts.
+	MaxBackoff time.Duration `yaml:"max_backoff" koanf:"max_backoff"`
+	// DevMailbox serves the mails of the file transport at /dev/mailbox.
+	DevMailbox bool `yaml:"dev_mailbox" koanf:"dev_mailbox"`
+}
+
+// Transport configures one mail transport.
+type Transport struct {
+	// Plugin is the executable's name below plugins.directory.
+	Plugin string `yaml:"plugin" koanf:"plugin"`
+	// SHA256 is the executable's digest in hex; "" accepts any.
+	SHA256 string `yaml:"sha256" koanf:"sha256"`
+	// Config is handed to the plugin, which knows what it means.
+	Config map[string]any `yaml:"config" koanf:"config"`
+}
+
+// Database configures PostgreSQL.
+type Database struct {
+	// URL is the owner's connection, which migrations use; "" starts a local
+	// PostgreSQL in dev.
+	URL Secret `yaml:"url" koanf:"url"`
+	// MaxConnections bounds each service's pool.
+	MaxConnections int `yaml:"max_connections" koanf:"max_connections"`
+}
+
+// Bus configures NATS.
+type Bus struct {
+	// URL is one or more server URLs, separated by commas; "" embeds a server
+	// in dev.
+	URL Secret `yaml:"url" koanf:"url"`
+}
+
+// TLS configures the identities of the processes. Paths are relative to Data.
+type TLS struct {
+	// TrustDomain is the domain of the SPIFFE ids.
+	TrustDomain string `yaml:"trust_domain" koanf:"trust_domain"`
+	// CA is the internal authority's certificate.
+	CA string `yaml:"ca" koanf:"ca"`
+	// CAKey is the internal authority's key; only dev and "cert" need it.
+	CAKey string `yaml:"ca_key" koanf:"ca_key"`
+	// Directory holds SERVICE.pem and SERVICE-key.pem.
+	Directory string `yaml:"directory" koanf:"directory"`
+}
+
+// Log configures the log on standard error.
+type Log struct {
+	// Level is debug, info, warn or error.
+	Level string `yaml:"level" koanf:"level"`
+	// Format is json or text.
+	Format string `yaml:"format" koanf:"format"`
+}
+
+// Telemetry configures traces.
+type Telemetry struct {
+	// OTLPEndpoint is the collector's OTLP/HTTP URL; "" sends no traces.
+	OTLPEndpoint string `yaml:"otlp_endpoint" koanf:"otlp_endpoint"`
+	// SampleRatio is the share of traces that are recorded, 0 to 1.
+	SampleRatio float64 `yaml:"sample_ratio" koanf:"sample_ratio"`
+}
+
+// Plugins configures where plugin executables are.
+type Plugins struct {
+	// Directory holds them; "" is the folder "plugins" beside the executable.
+	Directory string `yaml:"directory" koanf:"directory"`
+}
+
+// Default returns the configuration of an empty file.
+func Default() *Config {
+	return &Config{
+		Environment: "dev",
+		Issuer:      "http://localhost:8080",
+		Data:        "./var",
+		Gateway:     Gateway{File: "gateway.yaml", AdminListen: "127.0.0.1:9901", AdminSocket: "admin.sock"},
+		Auth: Auth{
+			Service:              Service{Listen: "127.0.0.1:9101"},
+			MasterKeyFile:        "master.key",
+			AccessTokenLifetime:  5 * time.Minute,
+			RefreshTokenLifetime: 720 * time.Hour,
+			RefreshTokenIdle:     168 * time.Hour,
+			CodeLifetime:         time.Minute,
+			SessionLifetime:      720 * time.Hour,
+			SessionIdle:          24 * time.Hour,
+			VerificationLifetime: 24 * time.Hour,
+			AllowRegistration:    true,
+		},
+		User: User{Service: Service{Listen: "127.0.0.1:9102"}, PendingRetention: 24 * time.Hour},
+		Email: Email{
+			Service:   Service{Listen: "127.0.0.1:9103"},
+			Templates: "templates",
+			From:      "Gatehouse <no-reply@localhost>",
+			Transport: "file",
+			Transports: map[string]Transport{
+				"file": {Plugin: "mail-file", Config: map[string]any{"directory": "mailbox"}},
+			},
+			MaxAttempts: 8,
+			Backoff:     5 * time.Second,
+			MaxBackoff:  time.Hour,
+		},
+		Database:  Database{MaxConnections: 10},
+		TLS:       TLS{TrustDomain: "gatehouse.local", CA: "ca.pem", CAKey: "ca-key.pem", Directory: "tls"},
+		Log:       Log{Level: "info", Format: "json"},
+		Telemetry: Telemetry{SampleRatio: 1},
+	}
+}
+
+// Dir returns the folder of the file that the configuration was read from,
+// which gateway.file and email.templates are relative to; "." without a file.
+func (c *Config) Dir() string {
+	if c.dir == "" {
+		return "."
+	}
+	return c.dir
+}
+
+// ResolveData returns path, below Data if it is relative. An empty path stays
+// empty.
+func (c *Config) ResolveData(path string) string { return resolve(c.Data, path) }
+
+// ResolveFile returns path, below [Config.Dir] if it is relative. An empty path
+// stays empty.
+func (c *Config) ResolveFile(path string) string { return resolve(c.Dir(), path) }
+
+func resolve(dir, path string) string {
+	if path == "" || filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(dir, path)
+}
