@@ -1,0 +1,137 @@
+package rest
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"gatehouse.example/internal/problem"
+	"gatehouse.example/services/user"
+)
+
+// The codes of this API's problems.
+const (
+	codeNotFound     = "user_not_found"
+	codeEmailTaken   = "email_taken"
+	codeNameTaken    = "username_taken"
+	codeInvalid      = "invalid"
+	codeForbidden    = "forbidden"
+	codeTransition   = "illegal_transition"
+	codePrecondition = "precondition_failed"
+	codeKeyReused    = "idempotency_key_reused"
+	codeCursor       = "invalid_cursor"
+	codeAddressFlow  = "email_change_needs_proof"
+	codeNotAUser     = "not_a_user"
+)
+
+// problemOf is the one table of this API: which error becomes which problem.
+func problemOf(err error) *problem.Problem {
+	var invalid *user.Invalid
+	var transition *user.IllegalTransition
+	var p *problem.Problem
+	switch {
+	case errors.As(err, &p):
+		return p
+	case errors.As(err, &invalid):
+		p = problem.New(http.StatusUnprocessableEntity, codeInvalid, "some values are not acceptable")
+		for _, v := range invalid.Violations {
+			p = p.With(problem.Violation{Pointer: v.Pointer, Detail: v.Detail})
+		}
+		return p
+	case errors.As(err, &transition):
+		return problem.New(http.StatusConflict, codeTransition, transition.Error()).
+			With(problem.Violation{Pointer: "/status", Detail: transition.Error()})
+	case errors.Is(err, user.ErrNotFound):
+		return problem.New(http.StatusNotFound, codeNotFound, "there is no such user")
+	case errors.Is(err, user.ErrEmailTaken):
+		return problem.New(http.StatusConflict, codeEmailTaken, "another user has this e-mail address").
+			With(problem.Violation{Pointer: "/email", Detail: "is taken"})
+	case errors.Is(err, user.ErrUsernameTaken):
+		return problem.New(http.StatusConflict, codeNameTaken, "another user has this username").
+			With(problem.Violation{Pointer: "/username", Detail: "is taken"})
+	case errors.Is(err, user.ErrKeyReused):
+		return problem.New(http.StatusUnprocessableEntity, codeKeyReused, "this Idempotency-Key came with another request before")
+	}
+	return nil
+}
+
+// failure is a problem as huma writes it.
+type failure struct{ *problem.Problem }
+
+var (
+	_ huma.StatusError       = failure{}
+	_ huma.ContentTypeFilter = failure{}
+)
+
+// GetStatus implements [huma.StatusError].
+func (f failure) GetStatus() int { return f.Status }
+
+// ContentType implements [huma.ContentTypeFilter].
+func (f failure) ContentType(string) string { return problem.ContentType }
+
+// failure turns any error into an answer. An unexpected one is logged and its
+// text stays inside.
+func (a *api) failure(ctx context.Context, err error) error {
+	if p := problemOf(err); p != nil {
+		return failure{p}
+	}
+	if ctx.Err() != nil {
+		return failure{problem.New(http.StatusServiceUnavailable, "canceled", "the request was given up")}
+	}
+	a.logger.ErrorContext(ctx, "request failed", "error", err)
+	return failure{problem.New(http.StatusInternalServerError, "", "")}
+}
+
+// problems turns huma's own errors (parameters and bodies against the schema)
+// into our shape. A transformer, because huma's alternative is to replace a
+// global function.
+func problems(_ huma.Context, _ string, v any) (any, error) {
+	e, ok := v.(*huma.ErrorModel)
+	if !ok {
+		return v, nil
+	}
+	if e.Status >= http.StatusInternalServerError {
+		return problem.New(e.Status, "", ""), nil
+	}
+	p := problem.New(e.Status, codeInvalid, e.Detail)
+	for _, d := range e.Errors {
+		if d != nil {
+			p = p.With(violation(d))
+		}
+	}
+	return p, nil
+}
+
+// violation turns huma's dotted location into a JSON pointer for the body, and
+// into "query/limit" and the like for the rest, which no pointer can name.
+func violation(d *huma.ErrorDetail) problem.Violation {
+	place, rest, _ := strings.Cut(d.Location, ".")
+	switch place {
+	case "query", "path", "header", "cookie":
+		return problem.Violation{Pointer: place + "/" + rest, Detail: d.Message}
+	case "body":
+		return problem.Violation{Pointer: pointer(rest), Detail: d.Message}
+	}
+	return problem.Violation{Pointer: pointer(d.Location), Detail: d.Message}
+}
+
+var (
+	dots    = strings.NewReplacer("[", ".", "]", "")
+	escapes = strings.NewReplacer("~", "~0", "/", "~1")
+)
+
+// pointer turns "profile.address" and "roles[0]" into a JSON pointer
+// (RFC 6901 §3).
+func pointer(location string) string {
+	if location == "" {
+		return ""
+	}
+	parts := strings.Split(dots.Replace(location), ".")
+	for i, p := range parts {
+		parts[i] = escapes.Replace(p)
+	}
+	return "/" + strings.Join(parts, "/")
+}
