@@ -1,0 +1,104 @@
+// Package throttle owns how often a password may be guessed: a growing pause
+// for each account name and for each address, shared by all replicas.
+//
+// The names need not exist, so that the pauses tell nobody which accounts do.
+// Known devices and a person's own reset come with the lockout rules later.
+package throttle
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"net/netip"
+	"strings"
+	"time"
+)
+
+// Policy is how pauses grow.
+type Policy struct {
+	// Free is how many attempts cost nothing.
+	Free int
+	// First is the pause after the next one; each further attempt doubles it
+	// up to Max.
+	First, Max time.Duration
+	// Window is after how long without an attempt all is forgotten.
+	Window time.Duration
+}
+
+// Store counts attempts.
+type Store interface {
+	// Attempt counts one attempt under key and returns zero, or, without
+	// counting, until when the key is paused. Attempts at the same time are
+	// counted one after the other.
+	Attempt(ctx context.Context, key []byte, p Policy, now time.Time) (pausedUntil time.Time, err error)
+	// Forgive takes back the attempts under key: all of them or the last one.
+	Forgive(ctx context.Context, key []byte, all bool) error
+}
+
+// Guard counts attempts to sign in. It is safe for concurrent use.
+type Guard struct {
+	store            Store
+	account, address Policy
+	now              func() time.Time
+}
+
+// New returns a guard with the built-in policies. now nil: time.Now.
+func New(store Store, now func() time.Time) *Guard {
+	if now == nil {
+		now = time.Now
+	}
+	return &Guard{
+		store: store,
+		// A stranger can make the owner of a name wait this long at most.
+		account: Policy{Free: 8, First: time.Second, Max: time.Minute, Window: 15 * time.Minute},
+		// Many people may share an address.
+		address: Policy{Free: 100, First: time.Second, Max: 5 * time.Minute, Window: 15 * time.Minute},
+		now:     now,
+	}
+}
+
+// Attempt counts an attempt before the password is checked, so that guesses at
+// the same time cannot get ahead of the count. It returns how long to wait
+// instead, zero to go on.
+func (g *Guard) Attempt(ctx context.Context, login, address string) (wait time.Duration, err error) {
+	now := g.now()
+	until, err := g.store.Attempt(ctx, addressKey(address), g.address, now)
+	if err == nil && until.IsZero() {
+		until, err = g.store.Attempt(ctx, accountKey(login), g.account, now)
+	}
+	if err != nil || until.IsZero() {
+		return 0, err
+	}
+	return max(time.Second, until.Sub(now)), nil
+}
+
+// Succeeded takes an attempt back that was right. The address keeps what other
+// attempts cost it, else one good account would pay for guessing at others.
+func (g *Guard) Succeeded(ctx context.Context, login, address string) error {
+	return errors.Join(
+		g.store.Forgive(ctx, accountKey(login), true),
+		g.store.Forgive(ctx, addressKey(address), false),
+	)
+}
+
+// The keys are hashes: a table of throttled names would be a list of people.
+func accountKey(login string) []byte {
+	sum := sha256.Sum256([]byte("account\x00" + strings.ToLower(strings.TrimSpace(login))))
+	return sum[:]
+}
+
+// addressKey takes an IPv6 address by its /64: one machine has all of those.
+func addressKey(address string) []byte {
+	if ip, err := netip.ParseAddr(address); err == nil {
+		ip = ip.Unmap()
+		if ip.Is6() {
+			if prefix, err := ip.WithZone("").Prefix(64); err == nil {
+				address = prefix.String()
+			}
+		} else {
+			address = ip.String()
+		}
+	}
+	sum := sha256.Sum256([]byte("address\x00" + address))
+	return sum[:]
+}
