@@ -1,0 +1,96 @@
+package event
+
+import "time"
+
+// The sources of events.
+const (
+	SourceAuth  = "gatehouse/auth"
+	SourceUser  = "gatehouse/user"
+	SourceEmail = "gatehouse/email"
+)
+
+// The types of events, each with the struct of its data.
+const (
+	TypeUserRegistered        = "gatehouse.user.registered.v1"             // UserRegistered
+	TypeUserVerified          = "gatehouse.user.verified.v1"               // UserVerified
+	TypeUserUpdated           = "gatehouse.user.updated.v1"                // UserUpdated
+	TypeUserSuspended         = "gatehouse.user.suspended.v1"              // UserSuspended
+	TypeUserActivated         = "gatehouse.user.activated.v1"              // UserActivated
+	TypeUserDeleted           = "gatehouse.user.deleted.v1"                // UserDeleted
+	TypeVerificationRequested = "gatehouse.auth.verification_requested.v1" // VerificationRequested
+)
+
+// UserRegistered says that an account exists now. Subject: the user id.
+type UserRegistered struct {
+	// UserID is the UUIDv7 of the person, the same in all services.
+	UserID string `json:"user_id"`
+	// Email is the address as it was given, not verified yet.
+	Email string `json:"email"`
+}
+
+// UserVerified says that the person proved to own the address. Subject: the
+// user id.
+type UserVerified struct {
+	// UserID is the UUIDv7 of the person.
+	UserID string `json:"user_id"`
+	// Email is the proven address.
+	Email string `json:"email"`
+}
+
+// UserUpdated says that something about the person changed that others may
+// hold a copy of. Subject: the user id.
+type UserUpdated struct {
+	// UserID is the UUIDv7 of the person.
+	UserID string `json:"user_id"`
+	// Fields names what changed ("email", "roles", "profile", "status"),
+	// sorted; the new values are asked for at the user service.
+	Fields []string `json:"fields"`
+}
+
+// UserSuspended says that the person may not act until further notice: its
+// sessions and keys end. Subject: the user id.
+type UserSuspended struct {
+	// UserID is the UUIDv7 of the person.
+	UserID string `json:"user_id"`
+	// Reason is what the administrator noted; may be empty.
+	Reason string `json:"reason,omitempty"`
+}
+
+// UserActivated says that a suspension ended. Subject: the user id.
+type UserActivated struct {
+	// UserID is the UUIDv7 of the person.
+	UserID string `json:"user_id"`
+}
+
+// UserDeleted says that the person is gone: everything that others store about
+// it has to go too. Subject: the user id.
+type UserDeleted struct {
+	// UserID is the UUIDv7 of the person.
+	UserID string `json:"user_id"`
+}
+
+// The purposes of a [VerificationRequested].
+const (
+	PurposeVerifyEmail     = "verify_email"
+	PurposeExistingAccount = "existing_account"
+	PurposeResetPassword   = "reset_password"
+	PurposeChangeEmail     = "change_email"
+)
+
+// VerificationRequested asks for a mail with the link of a challenge. It holds
+// no link and no code: the email service asks auth for the link when it sends.
+// Subject: the user id.
+type VerificationRequested struct {
+	// ChallengeID is what the link is asked by.
+	ChallengeID string `json:"challenge_id"`
+	// UserID is the UUIDv7 of the person.
+	UserID string `json:"user_id"`
+	// Email is the address that the mail goes to.
+	Email string `json:"email"`
+	// Locale is a BCP 47 tag, or empty.
+	Locale string `json:"locale,omitempty"`
+	// Purpose is one of the Purpose constants.
+	Purpose string `json:"purpose"`
+	// ExpiresAt is when the challenge ends; a later mail is pointless.
+	ExpiresAt time.Time `json:"expires_at"`
+}
