@@ -1,0 +1,110 @@
+package filterv1
+
+// Names of the host modules that a filter may import from.
+const (
+	Module     = "gatehouse_v1"
+	ModuleHTTP = "http_handler"
+)
+
+// Names of the imports of [Module].
+const (
+	ImportFail            = "fail"
+	ImportLastError       = "last_error"
+	ImportRequestSnapshot = "request_snapshot"
+	ImportApply           = "apply"
+	ImportLimitPolicy     = "limit_policy"
+	ImportLimitTake       = "limit_take"
+	ImportTokenPolicy     = "jwt_policy"
+	ImportTokenVerify     = "jwt_verify"
+	ImportKeyVerify       = "key_verify"
+	ImportPrincipalGet    = "principal_get"
+	ImportAttributeGet    = "attribute_get"
+)
+
+// Names of the exports of a filter. HandleRequest, HandleResponse and Memory
+// are required by the http-wasm handler ABI.
+const (
+	ExportStart          = "gatehouse_start"
+	ExportDescribe       = "gatehouse_describe"
+	ExportHandleRequest  = "handle_request"
+	ExportHandleResponse = "handle_response"
+	ExportMemory         = "memory"
+)
+
+// Grants name the capabilities that an operator gives to a filter.
+const (
+	// GrantToken allows jwt_policy and jwt_verify, and thereby to set the
+	// principal.
+	GrantToken = "jwt"
+	// GrantKey allows key_verify, and thereby to set the principal.
+	GrantKey = "key"
+	// GrantSensitiveHeaders lets the filter see and change the header fields
+	// that carry credentials.
+	GrantSensitiveHeaders = "headers.sensitive"
+)
+
+// Status is what an import answers.
+type Status int32
+
+// The values of [Status].
+const (
+	// StatusOK: done, allowed, verified.
+	StatusOK Status = 0
+	// StatusAbsent: the request carries no such credential.
+	StatusAbsent Status = 1
+	// StatusInvalid: the credential is malformed, unknown, not signed by a
+	// known key, or not meant for this gateway.
+	StatusInvalid Status = 2
+	// StatusExpired: the credential was good once.
+	StatusExpired Status = 3
+	// StatusRevoked: the credential, or what it stands on, was revoked.
+	StatusRevoked Status = 4
+	// StatusConflict: the request carries more than one credential.
+	StatusConflict Status = 5
+	// StatusLimited: the rate limit is used up.
+	StatusLimited Status = 6
+	// StatusUnavailable: the host cannot tell now (the authority is down).
+	StatusUnavailable Status = 7
+	// StatusNotGranted: the operator has not granted the capability.
+	StatusNotGranted Status = 8
+	// StatusBadArgument: the operand is malformed, the handle is unknown, or
+	// the import is not allowed in this phase.
+	StatusBadArgument Status = 9
+)
+
+// String returns the status in lower case words.
+func (s Status) String() string {
+	names := [...]string{"ok", "absent", "invalid", "expired", "revoked", "conflict", "limited", "unavailable", "not granted", "bad argument"}
+	if s < 0 || int(s) >= len(names) {
+		return "unknown status"
+	}
+	return names[s]
+}
+
+// Op is an operation of apply.
+type Op uint8
+
+// The operations of apply, with their operands.
+const (
+	OpSetHeader            Op = 1  // name, value: replace a request header field
+	OpAddHeader            Op = 2  // name, value: append a request header field
+	OpRemoveHeader         Op = 3  // name: remove a request header field
+	OpSetMethod            Op = 4  // method
+	OpSetURI               Op = 5  // URI in origin form
+	OpSetAttribute         Op = 6  // name, value
+	OpSetResponseHeader    Op = 7  // name, value: replace, deferred
+	OpAddResponseHeader    Op = 8  // name, value: append, deferred
+	OpRemoveResponseHeader Op = 9  // name: remove, deferred
+	OpMergeResponseHeader  Op = 10 // name, element: add to the list unless it is there, deferred
+	OpReply                Op = 11 // u32 status, string content type (empty: none), string body
+)
+
+// SnapshotVersion is the first byte of a request snapshot.
+const SnapshotVersion = 1
+
+// LimitResultSize is the number of bytes that limit_take writes.
+const LimitResultSize = 12
+
+// Absent is what principal_get and attribute_get return where there is no
+// value.
+const Absent int32 = -1

@@ -1,0 +1,105 @@
+package filter
+
+import (
+	"strconv"
+
+	filterv1 "gatehouse.example/pluginspec/filter/v1"
+	"gatehouse.example/sdk/filter/internal/jsonconf"
+)
+
+// Changes are collected and made in one crossing when HandleRequest returns,
+// all or none: a malformed one (a line break in a value, say) fails the
+// request.
+
+func (r *Request) op(op filterv1.Op, operands ...string) {
+	r.ops = append(r.ops, byte(op))
+	for _, s := range operands {
+		r.ops = filterv1.AppendString(r.ops, s)
+	}
+}
+
+// SetHeader replaces a request header field.
+func (r *Request) SetHeader(name, value string) { r.op(filterv1.OpSetHeader, name, value) }
+
+// AddHeader appends a request header field.
+func (r *Request) AddHeader(name, value string) { r.op(filterv1.OpAddHeader, name, value) }
+
+// RemoveHeader removes a request header field.
+func (r *Request) RemoveHeader(name string) { r.op(filterv1.OpRemoveHeader, name) }
+
+// SetMethod changes the method. The gateway checks what the request then needs
+// as well.
+func (r *Request) SetMethod(method string) { r.op(filterv1.OpSetMethod, method) }
+
+// SetURI changes path and query, in origin form. The gateway checks what the
+// request then needs as well.
+func (r *Request) SetURI(uri string) { r.op(filterv1.OpSetURI, uri) }
+
+// SetAttribute leaves a value for later filters and the access log.
+func (r *Request) SetAttribute(name, value string) { r.op(filterv1.OpSetAttribute, name, value) }
+
+// SetResponseHeader replaces a field of the response, whoever answers.
+func (r *Request) SetResponseHeader(name, value string) {
+	r.op(filterv1.OpSetResponseHeader, name, value)
+}
+
+// SetResponseHeaderBytes is SetResponseHeader for a value in a buffer.
+func (r *Request) SetResponseHeaderBytes(name string, value []byte) {
+	r.op(filterv1.OpSetResponseHeader, name, view(value))
+}
+
+// AddResponseHeaderBytes appends a field to the response, whoever answers.
+func (r *Request) AddResponseHeaderBytes(name string, value []byte) {
+	r.op(filterv1.OpAddResponseHeader, name, view(value))
+}
+
+// AddResponseHeader appends a field to the response, whoever answers.
+func (r *Request) AddResponseHeader(name, value string) {
+	r.op(filterv1.OpAddResponseHeader, name, value)
+}
+
+// RemoveResponseHeader removes a field from the response.
+func (r *Request) RemoveResponseHeader(name string) {
+	r.op(filterv1.OpRemoveResponseHeader, name)
+}
+
+// MergeResponseHeader adds an element to a list in the response's header
+// unless it is there: r.MergeResponseHeader("Vary", "Origin").
+func (r *Request) MergeResponseHeader(name, element string) {
+	r.op(filterv1.OpMergeResponseHeader, name, element)
+}
+
+// Reply answers the request; return what it returns. Header fields are those
+// of SetResponseHeader and its like. An empty contentType sends none.
+func (r *Request) Reply(status int, contentType string, body []byte) Action {
+	r.ops = append(r.ops, byte(filterv1.OpReply))
+	r.ops = filterv1.AppendUint32(r.ops, uint32(status))
+	r.ops = filterv1.AppendString(r.ops, contentType)
+	r.ops = filterv1.AppendBytes(r.ops, body)
+	return Stop
+}
+
+// Problem answers with problem details (RFC 9457). title is the status code's
+// phrase, code the word that programs look at, detail a sentence for people.
+func (r *Request) Problem(status int, title, code, detail string) Action {
+	b := jsonconf.AppendString(append(r.scratch[:0], `{"type":"about:blank","title":`...), title)
+	b = strconv.AppendInt(append(b, `,"status":`...), int64(status), 10)
+	b = jsonconf.AppendString(append(b, `,"detail":`...), detail)
+	b = jsonconf.AppendString(append(b, `,"code":`...), code)
+	b = append(b, '}')
+	r.scratch = b
+	r.SetResponseHeader("Cache-Control", "no-store")
+	return r.Reply(status, "application/problem+json", b)
+}
+
+func (r *Request) flush() {
+	if len(r.ops) == 0 {
+		return
+	}
+	if status := r.host.Apply(r.ops); status != filterv1.StatusOK {
+		buf := make([]byte, 512)
+		n := min(r.host.LastError(buf), len(buf))
+		panic("filter: changes refused: " + status.String() + ": " + string(buf[:n]))
+	}
+	r.ops = r.ops[:0]
+}

@@ -1,0 +1,49 @@
+package filter
+
+import (
+	"gatehouse.example/sdk/filter/internal/host"
+)
+
+// Instance is a started filter. It is for filtertest and for the module's own
+// exports; a filter's author never needs it.
+type Instance struct {
+	handler  Handler
+	request  *Request
+	response *Response
+}
+
+// Start makes the filter that r defines on h, whose type only this kit can
+// name.
+func Start(h host.Host, r *Registration) (*Instance, error) {
+	config := make([]byte, 4<<10)
+	n := h.Config(config)
+	if n > len(config) {
+		config = make([]byte, n)
+		n = h.Config(config)
+	}
+	handler, err := r.start(&Setup{host: h}, config[:n])
+	if err != nil {
+		return nil, err
+	}
+	return &Instance{
+		handler:  handler,
+		request:  newRequest(h),
+		response: &Response{host: h, buf: make([]byte, 1<<10)},
+	}, nil
+}
+
+// HandleRequest runs the request phase and makes its changes.
+func (i *Instance) HandleRequest() Action {
+	i.request.reset()
+	action := i.handler.HandleRequest(i.request)
+	i.request.flush()
+	return action
+}
+
+// HandleResponse runs the response phase, if there is one.
+func (i *Instance) HandleResponse(failed bool) {
+	if h, ok := i.handler.(ResponseHandler); ok {
+		i.response.Failed = failed
+		h.HandleResponse(i.request, i.response)
+	}
+}

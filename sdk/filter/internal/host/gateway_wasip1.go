@@ -1,0 +1,152 @@
+package host
+
+import (
+	"unsafe"
+
+	filterv1 "gatehouse.example/pluginspec/filter/v1"
+)
+
+// Gateway is the gateway that runs this guest.
+type Gateway struct{}
+
+var _ Host = Gateway{}
+
+func bytesAt(p []byte) (unsafe.Pointer, uint32) {
+	return unsafe.Pointer(unsafe.SliceData(p)), uint32(len(p))
+}
+
+func textAt(s string) (unsafe.Pointer, uint32) {
+	return unsafe.Pointer(unsafe.StringData(s)), uint32(len(s))
+}
+
+// Config implements [Lifecycle].
+func (Gateway) Config(buf []byte) int {
+	p, n := bytesAt(buf)
+	return int(getConfig(p, n))
+}
+
+// Fail implements [Lifecycle].
+func (Gateway) Fail(msg string) {
+	p, n := textAt(msg)
+	fail(p, n)
+}
+
+// LastError implements [Lifecycle].
+func (Gateway) LastError(buf []byte) int {
+	p, n := bytesAt(buf)
+	return int(lastError(p, n))
+}
+
+// EnableFeatures implements [Lifecycle].
+func (Gateway) EnableFeatures(features uint32) uint32 { return enableFeatures(features) }
+
+// LogEnabled implements [Lifecycle].
+func (Gateway) LogEnabled(level int32) bool { return logEnabled(level) != 0 }
+
+// Log implements [Lifecycle].
+func (Gateway) Log(level int32, msg string) {
+	p, n := textAt(msg)
+	logMessage(level, p, n)
+}
+
+// Snapshot implements [Exchange].
+func (Gateway) Snapshot(buf []byte) int {
+	p, n := bytesAt(buf)
+	return int(requestSnapshot(p, n))
+}
+
+// Apply implements [Exchange].
+func (Gateway) Apply(ops []byte) filterv1.Status {
+	p, n := bytesAt(ops)
+	return filterv1.Status(apply(p, n))
+}
+
+// Principal implements [Exchange].
+func (Gateway) Principal(field string, buf []byte) int {
+	f, fn := textAt(field)
+	p, n := bytesAt(buf)
+	return int(principalGet(f, fn, p, n))
+}
+
+// Attribute implements [Exchange].
+func (Gateway) Attribute(name string, buf []byte) int {
+	f, fn := textAt(name)
+	p, n := bytesAt(buf)
+	return int(attributeGet(f, fn, p, n))
+}
+
+// LimitPolicy implements [Capabilities].
+func (Gateway) LimitPolicy(rate, perNanoseconds, burst int64) int32 {
+	return limitPolicy(rate, perNanoseconds, burst)
+}
+
+// LimitTake implements [Capabilities].
+func (Gateway) LimitTake(policy int32, key []byte, cost uint32, result *[filterv1.LimitResultSize]byte) filterv1.Status {
+	p, n := bytesAt(key)
+	return filterv1.Status(limitTake(policy, p, n, cost, unsafe.Pointer(result)))
+}
+
+// TokenPolicy implements [Capabilities].
+func (Gateway) TokenPolicy(json []byte) int32 {
+	p, n := bytesAt(json)
+	return tokenPolicy(p, n)
+}
+
+// VerifyToken implements [Capabilities].
+func (Gateway) VerifyToken(policy int32, token string) filterv1.Status {
+	p, n := textAt(token)
+	return filterv1.Status(tokenVerify(policy, p, n))
+}
+
+// VerifyKey implements [Capabilities].
+func (Gateway) VerifyKey(key string) filterv1.Status {
+	p, n := textAt(key)
+	return filterv1.Status(keyVerify(p, n))
+}
+
+// ReadBody implements [Messages].
+func (Gateway) ReadBody(kind uint32, buf []byte) (int, bool) {
+	p, n := bytesAt(buf)
+	r := readBody(kind, p, n)
+	return int(uint32(r)), r>>32 != 0
+}
+
+// WriteBody implements [Messages].
+func (Gateway) WriteBody(kind uint32, body []byte) {
+	p, n := bytesAt(body)
+	writeBody(kind, p, n)
+}
+
+// StatusCode implements [Messages].
+func (Gateway) StatusCode() uint32 { return getStatusCode() }
+
+// SetStatusCode implements [Messages].
+func (Gateway) SetStatusCode(code uint32) { setStatusCode(code) }
+
+// HeaderValues implements [Messages].
+func (Gateway) HeaderValues(kind uint32, name string, buf []byte) (count, length int) {
+	f, fn := textAt(name)
+	p, n := bytesAt(buf)
+	r := getHeaderValues(kind, f, fn, p, n)
+	return int(r >> 32), int(uint32(r))
+}
+
+// SetHeader implements [Messages].
+func (Gateway) SetHeader(kind uint32, name, value string) {
+	f, fn := textAt(name)
+	p, n := textAt(value)
+	setHeaderValue(kind, f, fn, p, n)
+}
+
+// AddHeader implements [Messages].
+func (Gateway) AddHeader(kind uint32, name, value string) {
+	f, fn := textAt(name)
+	p, n := textAt(value)
+	addHeaderValue(kind, f, fn, p, n)
+}
+
+// RemoveHeader implements [Messages].
+func (Gateway) RemoveHeader(kind uint32, name string) {
+	f, fn := textAt(name)
+	removeHeader(kind, f, fn)
+}

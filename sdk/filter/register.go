@@ -1,0 +1,110 @@
+package filter
+
+import (
+	"errors"
+	"reflect"
+	"strconv"
+
+	"gatehouse.example/sdk/filter/internal/jsonconf"
+)
+
+// Handler is a filter. One value serves one request at a time.
+type Handler interface {
+	// HandleRequest looks at a request and changes or answers it.
+	HandleRequest(r *Request) Action
+}
+
+// ResponseHandler is a filter with a response phase. The same value sees the
+// request and then its response; no other request comes between.
+type ResponseHandler interface {
+	Handler
+	// HandleResponse looks at the response to r and changes it. What r returns
+	// is what it was in HandleRequest.
+	HandleResponse(r *Request, w *Response)
+}
+
+// Action is what happens to a request after a filter.
+type Action uint8
+
+const (
+	// Next hands the request to the next filter, at last to the upstream.
+	Next Action = iota
+	// Stop ends the request with the filter's answer; see [Request.Reply].
+	Stop
+)
+
+// Registration is a filter that a module offers.
+type Registration struct {
+	name          string
+	grants        []string
+	responsePhase bool
+	schema        func() []byte
+	start         func(s *Setup, config []byte) (Handler, error)
+}
+
+// Option adds to a registration.
+type Option func(*Registration)
+
+// Needs names grants that the filter cannot work without: "jwt", "key",
+// "headers.sensitive". The gateway refuses to start the filter where the
+// operator has not listed them under "grants".
+func Needs(grants ...string) Option {
+	return func(r *Registration) { r.grants = append(r.grants, grants...) }
+}
+
+// Define describes a filter: its name, how it is made from its configuration,
+// and what it needs. C is the type of the configuration; JSON is read into it
+// strictly, by its json tags. The tags doc and enum (a comma separated list)
+// go into the filter's JSON Schema. newFilter is called once per instance; its
+// error is shown to the operator and should name the field.
+func Define[C any, F Handler](name string, newFilter func(s *Setup, config C) (F, error), options ...Option) *Registration {
+	_, responds := any(*new(F)).(ResponseHandler)
+	r := &Registration{
+		name:          name,
+		responsePhase: responds,
+		schema:        func() []byte { return jsonconf.Schema(reflect.TypeFor[C]()) },
+		start: func(s *Setup, config []byte) (Handler, error) {
+			var c C
+			if err := jsonconf.Decode(config, &c); err != nil {
+				return nil, errors.New("config" + err.Error())
+			}
+			return newFilter(s, c)
+		},
+	}
+	for _, o := range options {
+		o(r)
+	}
+	return r
+}
+
+// registered is the module's one filter. A WebAssembly module has no main that
+// could hand it over, so it has to be a variable.
+var registered *Registration
+
+// Register makes the filter the one of this module. Call it once, from a
+// package variable:
+//
+//	var _ = filter.Register("hello", New)
+func Register[C any, F Handler](name string, newFilter func(s *Setup, config C) (F, error), options ...Option) *Registration {
+	if registered != nil {
+		panic("filter: Register is called twice: " + registered.name + " and " + name)
+	}
+	registered = Define(name, newFilter, options...)
+	return registered
+}
+
+// Describe returns the description that the gateway reads: name, response
+// phase, needed grants and the JSON Schema of the configuration.
+func (r *Registration) Describe() []byte {
+	b := jsonconf.AppendString([]byte(`{"name":`), r.name)
+	b = strconv.AppendBool(append(b, `,"response_phase":`...), r.responsePhase)
+	b = append(b, `,"grants":[`...)
+	for i, g := range r.grants {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = jsonconf.AppendString(b, g)
+	}
+	b = append(append(b, `],"config_schema":`...), r.schema()...)
+	return append(b, '}')
+}

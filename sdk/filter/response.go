@@ -1,0 +1,57 @@
+package filter
+
+import (
+	"gatehouse.example/sdk/filter/internal/host"
+)
+
+// Response is the response that a filter with a response phase sees. Changing
+// it needs [Setup.BufferResponse].
+type Response struct {
+	host host.Host
+	// Failed is true where the upstream could not be reached.
+	Failed bool
+	buf    []byte
+}
+
+// Status returns the status code.
+func (w *Response) Status() int { return int(w.host.StatusCode()) }
+
+// SetStatus changes the status code.
+func (w *Response) SetStatus(code int) { w.host.SetStatusCode(uint32(code)) }
+
+// Header returns the first value of the field, or "". It is valid until the
+// next call.
+func (w *Response) Header(name string) string {
+	count, n := w.host.HeaderValues(host.KindResponse, name, w.buf)
+	if n > len(w.buf) {
+		w.buf = make([]byte, n)
+		count, n = w.host.HeaderValues(host.KindResponse, name, w.buf)
+	}
+	if count == 0 {
+		return ""
+	}
+	for i, c := range w.buf[:n] {
+		if c == 0 {
+			return view(w.buf[:i])
+		}
+	}
+	return view(w.buf[:n])
+}
+
+// SetHeader replaces a header field.
+func (w *Response) SetHeader(name, value string) { w.host.SetHeader(host.KindResponse, name, value) }
+
+// AddHeader appends a header field.
+func (w *Response) AddHeader(name, value string) { w.host.AddHeader(host.KindResponse, name, value) }
+
+// RemoveHeader removes a header field.
+func (w *Response) RemoveHeader(name string) { w.host.RemoveHeader(host.KindResponse, name) }
+
+// ReadBody reads the next part of the body into buf and reports whether that
+// was the last.
+func (w *Response) ReadBody(buf []byte) (n int, eof bool) {
+	return w.host.ReadBody(host.KindResponse, buf)
+}
+
+// WriteBody replaces the body; further calls append.
+func (w *Response) WriteBody(p []byte) { w.host.WriteBody(host.KindResponse, p) }
