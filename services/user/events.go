@@ -7,12 +7,9 @@ import (
 	"gatehouse.example/internal/event"
 )
 
-// source is the CloudEvents source of every event of this service.
-const source = "gatehouse/user"
-
 // birth returns the events of a new user.
 func birth(u User, now time.Time) ([]event.Event, error) {
-	registered, err := event.New(source, event.TypeUserRegistered, u.ID.String(),
+	registered, err := event.New(event.SourceUser, event.TypeUserRegistered, u.ID.String(),
 		event.UserRegistered{UserID: u.ID.String(), Email: u.Email}, now)
 	return []event.Event{registered}, err
 }
@@ -27,7 +24,7 @@ func changes(before, after User, now time.Time) ([]event.Event, error) {
 	id := after.ID.String()
 	var events []event.Event
 	add := func(typ string, data any) error {
-		e, err := event.New(source, typ, id, data, now)
+		e, err := event.New(event.SourceUser, typ, id, data, now)
 		events = append(events, e)
 		return err
 	}
@@ -69,5 +66,5 @@ func changed(before, after User) []string {
 }
 
 func deletedEvent(u User, now time.Time) (event.Event, error) {
-	return event.New(source, event.TypeUserDeleted, u.ID.String(), event.UserDeleted{UserID: u.ID.String()}, now)
+	return event.New(event.SourceUser, event.TypeUserDeleted, u.ID.String(), event.UserDeleted{UserID: u.ID.String()}, now)
 }

@@ -27,8 +27,8 @@ const (
 	CodeNotFound      = "user_not_found"
 	CodeEmailTaken    = "email_taken"
 	CodeUsernameTaken = "username_taken"
+	CodeIDTaken       = "id_taken"
 	CodeEmailChanged  = "email_changed"
-	CodeSuspended     = "user_suspended"
 )
 
 // The paths of the internal API.
@@ -89,7 +89,8 @@ func New(c *api.Client) *Client { return &Client{api: c} }
 //
 // # Errors
 //
-// A 409 problem with [CodeEmailTaken] or [CodeUsernameTaken]; 422 for a value
+// A 409 problem with [CodeEmailTaken], [CodeUsernameTaken], or [CodeIDTaken]
+// when the id belongs to an account with another address; 422 for a value
 // that is not acceptable; [api.ErrUnavailable].
 func (c *Client) CreateAccount(ctx context.Context, n NewAccount) (Account, error) {
 	var a Account
@@ -119,8 +120,7 @@ func (c *Client) AccountByLogin(ctx context.Context, login string) (Account, err
 // # Errors
 //
 // A 404 problem with [CodeNotFound]; 409 with [CodeEmailChanged] when the
-// account has another address by now, with [CodeSuspended] when it may not
-// become active.
+// account has another address by now. A suspended account stays suspended.
 func (c *Client) VerifyEmail(ctx context.Context, id, email string) (Account, error) {
 	var a Account
 	err := c.api.Do(ctx, http.MethodPost, accountPath(id)+"/verify-email", EmailProof{Email: email}, &a)

@@ -118,7 +118,7 @@ func (s *Store) ByLogin(ctx context.Context, login string) (user.User, error) {
 // List implements [user.Reader].
 func (s *Store) List(ctx context.Context, q user.Query) ([]user.User, error) {
 	var rows []row
-	sel := selectUsers(s.db.Bun, &rows).Where("u.deleted_at IS NULL").Limit(q.Limit)
+	sel := selectUsers(s.db.Bun, &rows).Where("u.deleted_at IS NULL").Limit(int64(q.Limit))
 	if q.Status != "" {
 		sel = sel.Where("u.status = ?", q.Status)
 	}

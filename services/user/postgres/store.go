@@ -135,7 +135,7 @@ func (s *Store) Sweep(ctx context.Context, before time.Time, limit int, farewell
 		var rows []row
 		q := selectUsers(tx, &rows).Where("u.status = ?", user.StatusPending).
 			Where("u.origin = ?", user.OriginRegistration).Where("u.created_at < ?", before).
-			OrderExpr("u.created_at").Limit(limit).For("UPDATE OF u SKIP LOCKED")
+			OrderExpr("u.created_at").Limit(int64(limit)).For("UPDATE OF u SKIP LOCKED")
 		if err := q.Scan(ctx); err != nil {
 			return fmt.Errorf("select unfinished users: %w", err)
 		}

@@ -1,0 +1,194 @@
+// Package app assembles the user service: store, use cases, public and internal
+// API, and the background work (outbox relay, sweep of unfinished
+// registrations).
+//
+// It listens on nothing: the server around [App.Handler], with mutual TLS,
+// telemetry, /healthz and /readyz, is internal/cli's.
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"gatehouse.example/internal/bus"
+	"gatehouse.example/internal/config"
+	"gatehouse.example/internal/database"
+	"gatehouse.example/internal/event"
+	"gatehouse.example/internal/identity"
+	"gatehouse.example/internal/outbox"
+	"gatehouse.example/services/user"
+	"gatehouse.example/services/user/internalapi"
+	"gatehouse.example/services/user/postgres"
+	"gatehouse.example/services/user/rest"
+)
+
+const (
+	defaultRetention = 24 * time.Hour
+	// sweepInterval is how often unfinished registrations are looked for.
+	sweepInterval = 10 * time.Minute
+	sweepLease    = "user-sweep"
+	leaseTTL      = 30 * time.Second
+)
+
+// Options configures [New].
+type Options struct {
+	Config      config.User
+	Issuer      string
+	Environment string
+	DataDir     string
+	// Version is the program's, for the OpenAPI document.
+	Version string
+	// DB is open with the service's role and schema. Required.
+	DB *database.DB
+	// Bus takes the events. Required for Run.
+	Bus *bus.Bus
+	// Verifier checks internal tokens. Required.
+	Verifier *identity.Verifier
+	// Table says who may call what; nil is identity.DefaultTable.
+	Table identity.Table
+	// Logger is nil for slog.Default.
+	Logger *slog.Logger
+	// Registry takes the service's metrics; nil takes none.
+	Registry *prometheus.Registry
+	// Now is nil for time.Now.
+	Now func() time.Time
+}
+
+// App is the user service. It is safe for concurrent use.
+type App struct {
+	accounts  *user.Accounts
+	handler   http.Handler
+	relay     *outbox.Relay
+	db        *database.DB
+	bus       *bus.Bus
+	retention time.Duration
+	logger    *slog.Logger
+	swept     prometheus.Counter
+}
+
+// New assembles the service. It starts nothing.
+func New(_ context.Context, o Options) (*App, error) {
+	if o.DB == nil || o.Verifier == nil {
+		return nil, errors.New("the user service needs a database and a verifier")
+	}
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	if o.Table == nil {
+		o.Table = identity.DefaultTable()
+	}
+	a := &App{
+		accounts: user.NewAccounts(postgres.New(o.DB), o.Now), db: o.DB, bus: o.Bus,
+		retention: o.Config.PendingRetention, logger: o.Logger,
+		swept: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "gatehouse_user_registrations_swept_total", Help: "Unfinished registrations that were removed.",
+		}),
+	}
+	if a.retention <= 0 {
+		a.retention = defaultRetention
+	}
+	if o.Registry != nil {
+		if err := o.Registry.Register(a.swept); err != nil {
+			return nil, fmt.Errorf("register metrics: %w", err)
+		}
+	}
+	if o.Bus != nil {
+		a.relay = outbox.NewRelay(outbox.RelayOptions{
+			DB: o.DB, Logger: o.Logger,
+			Publish: func(ctx context.Context, e event.Event) error { return o.Bus.Publish(ctx, e) },
+		})
+	}
+	var err error
+	a.handler, err = a.routes(o)
+	return a, err
+}
+
+// routes puts each API behind its entry of the allow-table.
+func (a *App) routes(o Options) (http.Handler, error) {
+	public, err := rest.New(rest.Options{Accounts: a.accounts, Version: o.Version, Logger: o.Logger})
+	if err != nil {
+		return nil, err
+	}
+	mux := http.NewServeMux()
+	for _, op := range internalapi.Operations(a.accounts, a.accounts) {
+		mux.Handle(op.Pattern, identity.Allow(o.Table, op.Name, op.Handler))
+	}
+	mux.Handle("/", identity.Allow(o.Table, "edge", public))
+	return identity.Authenticate(o.Verifier)(mux), nil
+}
+
+// Handler serves /v1 and /internal/v1. The request's TLS state and internal
+// token say who calls.
+func (a *App) Handler() http.Handler { return a.handler }
+
+// Run relays events and sweeps unfinished registrations until ctx is done, and
+// waits for both.
+func (a *App) Run(ctx context.Context) error {
+	if a.relay == nil {
+		return errors.New("the user service needs a bus to run")
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var sweeper sync.WaitGroup
+	sweeper.Go(func() { a.sweepOn(ctx) })
+	err := a.relay.Run(ctx)
+	cancel()
+	sweeper.Wait()
+	return err
+}
+
+// Ready reports whether the database and the bus answer.
+func (a *App) Ready(ctx context.Context) error {
+	if err := a.db.Ready(ctx); err != nil {
+		return fmt.Errorf("database: %w", err)
+	}
+	if a.bus != nil {
+		if err := a.bus.Ready(ctx); err != nil {
+			return fmt.Errorf("bus: %w", err)
+		}
+	}
+	return nil
+}
+
+// sweepOn sweeps while this process holds the lease, and stands by otherwise.
+func (a *App) sweepOn(ctx context.Context) {
+	for ctx.Err() == nil {
+		err := a.db.Lease(ctx, sweepLease, leaseTTL, func(ctx context.Context, _ int64) error {
+			return a.sweep(ctx)
+		})
+		if err != nil && ctx.Err() == nil {
+			a.logger.WarnContext(ctx, "sweep of unfinished registrations stopped; it goes on later", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(leaseTTL):
+		}
+	}
+}
+
+func (a *App) sweep(ctx context.Context) error {
+	tick := time.NewTicker(sweepInterval)
+	defer tick.Stop()
+	for {
+		n, err := a.accounts.Sweep(ctx, a.retention)
+		if n > 0 {
+			a.swept.Add(float64(n))
+			a.logger.InfoContext(ctx, "unfinished registrations removed", "count", n)
+		}
+		if err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
