@@ -15,7 +15,6 @@ const (
 	TypeUserVerified          = "gatehouse.user.verified.v1"               // UserVerified
 	TypeUserUpdated           = "gatehouse.user.updated.v1"                // UserUpdated
 	TypeUserSuspended         = "gatehouse.user.suspended.v1"              // UserSuspended
-	TypeUserActivated         = "gatehouse.user.activated.v1"              // UserActivated
 	TypeUserDeleted           = "gatehouse.user.deleted.v1"                // UserDeleted
 	TypeVerificationRequested = "gatehouse.auth.verification_requested.v1" // VerificationRequested
 )
@@ -42,9 +41,9 @@ type UserVerified struct {
 type UserUpdated struct {
 	// UserID is the UUIDv7 of the person.
 	UserID string `json:"user_id"`
-	// Fields names what changed ("email", "roles", "profile", "status"),
+	// Changed names what changed ("email", "roles", "profile", "status"),
 	// sorted; the new values are asked for at the user service.
-	Fields []string `json:"fields"`
+	Changed []string `json:"changed"`
 }
 
 // UserSuspended says that the person may not act until further notice: its
@@ -54,12 +53,6 @@ type UserSuspended struct {
 	UserID string `json:"user_id"`
 	// Reason is what the administrator noted; may be empty.
 	Reason string `json:"reason,omitempty"`
-}
-
-// UserActivated says that a suspension ended. Subject: the user id.
-type UserActivated struct {
-	// UserID is the UUIDv7 of the person.
-	UserID string `json:"user_id"`
 }
 
 // UserDeleted says that the person is gone: everything that others store about
