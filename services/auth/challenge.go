@@ -64,3 +64,14 @@ type SetupLink struct {
 	CreatedAt time.Time
 	ExpiresAt time.Time
 }
+
+// MailLimit bounds the mails that others can cause to be sent to a person.
+type MailLimit struct {
+	// Interval is the least time between two.
+	Interval time.Duration
+	// PerHour is the most in an hour.
+	PerHour int
+}
+
+// DefaultMailLimit returns one a minute and five an hour.
+func DefaultMailLimit() MailLimit { return MailLimit{Interval: time.Minute, PerHour: 5} }

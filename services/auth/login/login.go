@@ -1,0 +1,248 @@
+// Package login owns the sign-in page: it checks address or username and
+// password, at a bounded rate, and starts the session.
+//
+// The answer and, within noise, its time are the same whether an account
+// exists or not. Sessions are left to services/auth/browser, pauses between
+// attempts to services/auth/throttle, further factors to later packages.
+package login
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"gatehouse.example/internal/api/userapi"
+	"gatehouse.example/internal/problem"
+	"gatehouse.example/services/auth"
+	"gatehouse.example/services/auth/browser"
+	"gatehouse.example/services/auth/oauth"
+	"gatehouse.example/services/auth/page"
+	"gatehouse.example/services/auth/password"
+)
+
+// Accounts finds accounts in the user service.
+type Accounts interface {
+	AccountByLogin(ctx context.Context, login string) (userapi.Account, error)
+}
+
+// Credentials finds and replaces credentials.
+type Credentials interface {
+	// Credential returns the user's credential, or [auth.ErrNotFound].
+	Credential(ctx context.Context, userID string) (auth.Credential, error)
+	SetCredential(ctx context.Context, c auth.Credential) error
+}
+
+// Mailer asks for a mail with a link.
+type Mailer interface {
+	// RequestChallenge stores the challenge and announces it, unless the person
+	// got too many mails lately.
+	RequestChallenge(ctx context.Context, c auth.Challenge, first *auth.Credential, limit auth.MailLimit) (sent bool, err error)
+}
+
+// Guard bounds the rate of attempts.
+type Guard interface {
+	Attempt(ctx context.Context, login, address string) (wait time.Duration, err error)
+	Succeeded(ctx context.Context, login, address string) error
+}
+
+// Sessions starts sessions.
+type Sessions interface {
+	SignIn(w http.ResponseWriter, r *http.Request, userID string) (auth.Session, error)
+}
+
+// Options configures [New].
+type Options struct {
+	Accounts    Accounts
+	Credentials Credentials
+	Mailer      Mailer
+	Guard       Guard
+	Sessions    Sessions
+	Hasher      *password.Hasher
+	Pages       *page.Renderer
+	// VerificationLifetime is how long a mailed link is good. Zero: a day.
+	VerificationLifetime time.Duration
+	// AllowRegistration shows the way to the registration page.
+	AllowRegistration bool
+	Logger            *slog.Logger
+	// Now is the clock. nil: time.Now.
+	Now func() time.Time
+}
+
+// Endpoint is the sign-in page. It is safe for concurrent use.
+type Endpoint struct{ Options }
+
+// New returns the endpoint.
+func New(o Options) *Endpoint {
+	if o.VerificationLifetime <= 0 {
+		o.VerificationLifetime = 24 * time.Hour
+	}
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return &Endpoint{o}
+}
+
+type view struct {
+	Login, ReturnTo, RegisterLink, Error string
+}
+
+// Show answers GET: the form, also for who is signed in already, because a
+// client may have asked for a new sign-in.
+func (e *Endpoint) Show(w http.ResponseWriter, r *http.Request) {
+	query := r.URL.Query()
+	e.form(w, r, http.StatusOK, view{
+		Login:    strings.ToValidUTF8(query.Get("login_hint"), ""),
+		ReturnTo: browser.ReturnTo(query.Get("return_to")),
+	})
+}
+
+func (e *Endpoint) form(w http.ResponseWriter, r *http.Request, status int, v view) {
+	if e.AllowRegistration {
+		v.RegisterLink = browser.WithReturnTo("/register", v.ReturnTo)
+	}
+	e.Pages.Render(w, r, page.View{Template: "login", Title: "Sign in", Status: status, LeadsAway: true, Data: v})
+}
+
+// Submit answers POST with the fields login, password and return_to.
+func (e *Endpoint) Submit(w http.ResponseWriter, r *http.Request) {
+	form, err := oauth.ParseForm(w, r)
+	if err != nil {
+		e.Pages.Message(w, r, http.StatusBadRequest, page.Message{Title: "Sign in", Text: "The form could not be read.", Link: "/login", LinkText: "Try again"})
+		return
+	}
+	v := view{Login: strings.TrimSpace(form.Get("login")), ReturnTo: browser.ReturnTo(form.Get("return_to"))}
+	if v.Login == "" || !form.Has("password") || len(v.Login) > 320 {
+		v.Error = "Enter your email or username and your password."
+		e.form(w, r, http.StatusUnprocessableEntity, v)
+		return
+	}
+	address := browser.ClientAddress(r)
+	wait, err := e.Guard.Attempt(r.Context(), v.Login, address)
+	if err != nil {
+		e.Pages.Error(w, r, err)
+		return
+	}
+	if wait > 0 {
+		seconds := int((wait + time.Second - 1) / time.Second)
+		w.Header().Set("Retry-After", strconv.Itoa(seconds))
+		v.Error = "Too many attempts. Try again in " + strconv.Itoa(seconds) + " seconds."
+		e.form(w, r, http.StatusTooManyRequests, v)
+		return
+	}
+	account, err := e.check(r.Context(), v.Login, form.Get("password"))
+	switch {
+	case errors.Is(err, errWrong):
+		e.wrong(w, r, v)
+	case err != nil:
+		e.Pages.Error(w, r, err)
+	default:
+		if err := e.Guard.Succeeded(r.Context(), v.Login, address); err != nil {
+			e.Pages.Error(w, r, err)
+			return
+		}
+		e.enter(w, r, account, v)
+	}
+}
+
+var errWrong = errors.New("unknown account or wrong password")
+
+// check returns the account, or errWrong after the same work for every reason.
+func (e *Endpoint) check(ctx context.Context, login, plain string) (userapi.Account, error) {
+	account, err := e.Accounts.AccountByLogin(ctx, login)
+	if p, ok := errors.AsType[*problem.Problem](err); ok && p.Status == http.StatusNotFound {
+		// A lookup that finds nothing takes the place of the real one below.
+		account, err = userapi.Account{ID: uuid.NewString()}, nil
+	}
+	if err != nil {
+		return account, err
+	}
+	credential, err := e.Credentials.Credential(ctx, account.ID)
+	if err != nil && !errors.Is(err, auth.ErrNotFound) {
+		return account, err
+	}
+	if len(plain) > 4*password.MaxLength {
+		plain = "" // longer than any password that could have been chosen
+	}
+	ok, err := e.Hasher.Verify(ctx, credential.PasswordHash, plain)
+	if err != nil {
+		return account, err
+	}
+	if !ok {
+		return account, errWrong
+	}
+	e.renew(ctx, credential, plain)
+	return account, nil
+}
+
+// renew hashes the password again if today's parameters differ. The sign-in
+// does not depend on it.
+func (e *Endpoint) renew(ctx context.Context, c auth.Credential, plain string) {
+	if !e.Hasher.Stale(c.PasswordHash) {
+		return
+	}
+	phc, err := e.Hasher.Hash(ctx, plain)
+	if err == nil {
+		err = e.Credentials.SetCredential(ctx, auth.Credential{UserID: c.UserID, PasswordHash: phc, UpdatedAt: e.Now()})
+	}
+	if err != nil {
+		e.Logger.WarnContext(ctx, "renew password hash", slog.String("user_id", c.UserID), slog.Any("error", err))
+	}
+}
+
+func (e *Endpoint) wrong(w http.ResponseWriter, r *http.Request, v view) {
+	v.Error = "The email, username or password is wrong."
+	// RFC 9110 §15.5.2 wants a scheme; browsers show no dialogue for this one.
+	w.Header().Set("WWW-Authenticate", `Form realm="gatehouse"`)
+	e.form(w, r, http.StatusUnauthorized, v)
+}
+
+// enter lets an account in whose password was right.
+func (e *Endpoint) enter(w http.ResponseWriter, r *http.Request, account userapi.Account, v view) {
+	switch {
+	case account.Status == userapi.StatusPending || (account.Status == userapi.StatusActive && !account.EmailVerified):
+		e.remind(w, r, account, v)
+	case account.Status != userapi.StatusActive:
+		v.Error = "This account cannot sign in. Ask your administrator."
+		e.form(w, r, http.StatusForbidden, v)
+	default:
+		if _, err := e.Sessions.SignIn(w, r, account.ID); err != nil {
+			e.Pages.Error(w, r, err)
+			return
+		}
+		target := v.ReturnTo
+		if target == "" {
+			target = "/account"
+		}
+		page.Redirect(w, target)
+	}
+}
+
+// remind sends the verification mail again.
+func (e *Endpoint) remind(w http.ResponseWriter, r *http.Request, account userapi.Account, v view) {
+	id, err := uuid.NewV7()
+	if err == nil {
+		now := e.Now()
+		_, err = e.Mailer.RequestChallenge(r.Context(), auth.Challenge{
+			ID: id.String(), Purpose: auth.PurposeVerifyEmail, UserID: account.ID, Email: account.Email, Locale: account.Locale,
+			ReturnTo: v.ReturnTo, CreatedAt: now, ExpiresAt: now.Add(e.VerificationLifetime),
+		}, nil, auth.DefaultMailLimit())
+	}
+	if err != nil {
+		e.Pages.Error(w, r, err)
+		return
+	}
+	e.Pages.Message(w, r, http.StatusForbidden, page.Message{
+		Title: "Check your mail",
+		Text:  "Your address is not confirmed yet. Follow the link in the mail that we sent you, then sign in.",
+		Link:  browser.WithReturnTo("/login", v.ReturnTo), LinkText: "Back to sign-in",
+	})
+}

@@ -1,0 +1,108 @@
+// Package verify owns the page behind a mailed verification link. GET only
+// shows a button, because mail scanners follow links; the button's POST meets
+// the challenge, once.
+//
+// The link's code is left to services/auth/challenge, the account's status to
+// the user service.
+package verify
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"gatehouse.example/internal/api/userapi"
+	"gatehouse.example/internal/problem"
+	"gatehouse.example/services/auth"
+	"gatehouse.example/services/auth/browser"
+	"gatehouse.example/services/auth/challenge"
+	"gatehouse.example/services/auth/oauth"
+	"gatehouse.example/services/auth/page"
+)
+
+// Accounts records in the user service that an address is proven.
+type Accounts interface {
+	VerifyEmail(ctx context.Context, id, email string) (userapi.Account, error)
+}
+
+// Challenges meets challenges.
+type Challenges interface {
+	// MeetChallenge consumes the pending challenge by one statement, makes its
+	// password the user's credential, and calls proven before that is durable;
+	// an error of proven leaves the challenge pending. It returns
+	// [auth.ErrNotFound], [auth.ErrConsumed] or [auth.ErrExpired] otherwise.
+	MeetChallenge(ctx context.Context, id string, p auth.Purpose, now time.Time, proven func(context.Context, auth.Challenge) error) (auth.Challenge, error)
+}
+
+// Options configures [New].
+type Options struct {
+	Accounts   Accounts
+	Challenges Challenges
+	Links      *challenge.Links
+	Pages      *page.Renderer
+	// Now is the clock. nil: time.Now.
+	Now func() time.Time
+}
+
+// Endpoint is the verification page. It is safe for concurrent use.
+type Endpoint struct{ Options }
+
+// New returns the endpoint.
+func New(o Options) *Endpoint {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return &Endpoint{o}
+}
+
+// Show answers GET with the fields challenge and code. It changes nothing.
+func (e *Endpoint) Show(w http.ResponseWriter, r *http.Request) {
+	query := r.URL.Query()
+	id, code := query.Get("challenge"), query.Get("code")
+	if !e.Links.Check(auth.PurposeVerifyEmail, id, code) {
+		e.invalid(w, r)
+		return
+	}
+	e.Pages.Render(w, r, page.View{Template: "verify", Title: "Confirm your address", Data: struct{ Challenge, Code string }{id, code}})
+}
+
+// Submit answers POST with the fields challenge and code.
+func (e *Endpoint) Submit(w http.ResponseWriter, r *http.Request) {
+	form, err := oauth.ParseForm(w, r)
+	if err != nil || !e.Links.Check(auth.PurposeVerifyEmail, form.Get("challenge"), form.Get("code")) {
+		e.invalid(w, r)
+		return
+	}
+	met, err := e.Challenges.MeetChallenge(r.Context(), form.Get("challenge"), auth.PurposeVerifyEmail, e.Now(), func(ctx context.Context, c auth.Challenge) error {
+		_, err := e.Accounts.VerifyEmail(ctx, c.UserID, c.Email)
+		return err
+	})
+	refused, isProblem := errors.AsType[*problem.Problem](err)
+	switch {
+	case err == nil:
+		e.Pages.Message(w, r, http.StatusOK, page.Message{
+			Title: "Address confirmed", Text: "You can sign in now.",
+			Link: browser.WithReturnTo("/login", met.ReturnTo), LinkText: "Sign in",
+		})
+	case errors.Is(err, auth.ErrConsumed):
+		e.Pages.Message(w, r, http.StatusGone, page.Message{
+			Title: "Link used already", Text: "This link works once. If you confirmed your address, you can sign in.",
+			Link: "/login", LinkText: "Sign in",
+		})
+	case errors.Is(err, auth.ErrNotFound), errors.Is(err, auth.ErrExpired):
+		e.invalid(w, r)
+	case isProblem && refused.Status < http.StatusInternalServerError:
+		e.invalid(w, r) // the address was changed, or the account is gone
+	default:
+		e.Pages.Error(w, r, err)
+	}
+}
+
+func (e *Endpoint) invalid(w http.ResponseWriter, r *http.Request) {
+	e.Pages.Message(w, r, http.StatusGone, page.Message{
+		Title: "Link no longer valid",
+		Text:  "The link is incomplete or its time is over. Sign in to get a new one.",
+		Link:  "/login", LinkText: "Sign in",
+	})
+}
