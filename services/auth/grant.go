@@ -83,3 +83,14 @@ type Revocation struct {
 	ID    string    `json:"id"`
 	Until time.Time `json:"until"`
 }
+
+// Rotation exchanges the current refresh token of a family for its successor.
+type Rotation struct {
+	FamilyID, ClientID           string
+	PresentedHash, SuccessorHash []byte
+	// IdleExpiresAt is the end of the successor if it is not used.
+	IdleExpiresAt time.Time
+	// Issued is the access token that goes with the successor.
+	Issued AccessTokenRecord
+	Now    time.Time
+}

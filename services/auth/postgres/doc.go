@@ -1,0 +1,50 @@
+// Package postgres stores what the auth service owns in PostgreSQL: one small
+// type for each thing, in a file of its name, which satisfies the interfaces of
+// the packages that use it.
+//
+// Rules are left to services/auth; here is only what has to be atomic. The
+// tables are those of migrations/auth.
+package postgres
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"gatehouse.example/services/auth"
+)
+
+// notFound turns "no rows" into [auth.ErrNotFound] and wraps the rest.
+func notFound(what string, err error) error {
+	if errors.Is(err, pgx.ErrNoRows) {
+		return fmt.Errorf("%s: %w", what, auth.ErrNotFound)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	return nil
+}
+
+// isUUID reports whether an id that came from outside can be one of ours, so
+// that PostgreSQL is not asked to parse anything else.
+func isUUID(id string) bool {
+	_, err := uuid.Parse(id)
+	return err == nil && len(id) == 36
+}
+
+// list keeps NOT NULL arrays from becoming NULL.
+func list[S ~string](in []S) []string {
+	out := make([]string, len(in))
+	for i, s := range in {
+		out[i] = string(s)
+	}
+	return out
+}
+
+func isNotFound(err error) bool { return errors.Is(err, auth.ErrNotFound) }
+
+// clock is the time as PostgreSQL keeps it.
+func clock(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }

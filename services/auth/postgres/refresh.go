@@ -1,0 +1,93 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"gatehouse.example/internal/database"
+	"gatehouse.example/services/auth"
+)
+
+// Refresh stores families of refresh tokens.
+type Refresh struct{ db *database.DB }
+
+// NewRefresh returns the store on db.
+func NewRefresh(db *database.DB) *Refresh { return &Refresh{db} }
+
+// Family returns the family, ended or not, or [auth.ErrNotFound].
+func (s *Refresh) Family(ctx context.Context, id string) (auth.RefreshFamily, error) {
+	var f auth.RefreshFamily
+	if !isUUID(id) {
+		return f, fmt.Errorf("load refresh family: %w", auth.ErrNotFound)
+	}
+	err := s.db.Pool.QueryRow(ctx, `SELECT f.id, f.client_id, f.user_id, f.session_id, f.scopes, f.audience, f.auth_time, f.current_hash, f.previous_hash,
+			f.rotated_at, f.created_at, f.expires_at, f.idle_expires_at, f.revoked_at, s.ended_at IS NOT NULL
+		FROM refresh_families f LEFT JOIN sessions s ON s.id = f.session_id WHERE f.id = $1::uuid`, id).Scan(
+		&f.ID, &f.ClientID, &f.UserID, &f.SessionID, &f.Scopes, &f.Audience, &f.AuthTime, &f.CurrentHash, &f.PreviousHash,
+		&f.RotatedAt, &f.CreatedAt, &f.ExpiresAt, &f.IdleExpiresAt, &f.RevokedAt, &f.SessionEnded)
+	if err != nil {
+		return auth.RefreshFamily{}, notFound("load refresh family", err)
+	}
+	return f, nil
+}
+
+// Rotate replaces the current token of the family by its successor and notes
+// the access token that goes with it, by one statement: of any number of
+// attempts with one token at the same time one finds its hash current.
+//
+// It returns [auth.ErrConsumed] if the token is not the current one any more,
+// and [auth.ErrRevoked] if the family has ended.
+func (s *Refresh) Rotate(ctx context.Context, r auth.Rotation) error {
+	tag, err := s.db.Pool.Exec(ctx, `WITH rotated AS (
+			UPDATE refresh_families SET previous_hash = current_hash, current_hash = $4, rotated_at = $5, idle_expires_at = LEAST($6, expires_at)
+			WHERE id = $1::uuid AND client_id = $2 AND current_hash = $3 AND revoked_at IS NULL AND expires_at > $5 AND idle_expires_at > $5
+			RETURNING id
+		)
+		INSERT INTO issued_access_tokens (id, grant_id, expires_at) SELECT $7::uuid, id, $8 FROM rotated`,
+		r.FamilyID, r.ClientID, r.PresentedHash, r.SuccessorHash, clock(r.Now), clock(r.IdleExpiresAt), r.Issued.ID, clock(r.Issued.ExpiresAt))
+	if err != nil {
+		return fmt.Errorf("rotate refresh token: %w", err)
+	}
+	if tag.RowsAffected() == 1 {
+		return nil
+	}
+	return s.whyNot(ctx, r)
+}
+
+// Repeat notes another access token for a client that presents the token before
+// the current one again, if the rotation was after since and the successor has
+// not been used: then the token is the family's previous one.
+//
+// The errors are those of Rotate.
+func (s *Refresh) Repeat(ctx context.Context, r auth.Rotation, since time.Time) error {
+	tag, err := s.db.Pool.Exec(ctx, `WITH found AS (
+			SELECT id FROM refresh_families
+			WHERE id = $1::uuid AND client_id = $2 AND previous_hash = $3 AND current_hash = $4 AND rotated_at >= $5
+			  AND revoked_at IS NULL AND expires_at > $6 AND idle_expires_at > $6
+			FOR SHARE
+		)
+		INSERT INTO issued_access_tokens (id, grant_id, expires_at) SELECT $7::uuid, id, $8 FROM found`,
+		r.FamilyID, r.ClientID, r.PresentedHash, r.SuccessorHash, clock(since), clock(r.Now), r.Issued.ID, clock(r.Issued.ExpiresAt))
+	if err != nil {
+		return fmt.Errorf("repeat refresh token: %w", err)
+	}
+	if tag.RowsAffected() == 1 {
+		return nil
+	}
+	return s.whyNot(ctx, r)
+}
+
+func (s *Refresh) whyNot(ctx context.Context, r auth.Rotation) error {
+	f, err := s.Family(ctx, r.FamilyID)
+	if err != nil {
+		return err
+	}
+	if f.ClientID != r.ClientID {
+		return fmt.Errorf("rotate refresh token: %w", auth.ErrMismatch)
+	}
+	if err := f.Usable(r.Now); err != nil {
+		return fmt.Errorf("rotate refresh token: %w", err)
+	}
+	return fmt.Errorf("rotate refresh token: %w", auth.ErrConsumed)
+}
