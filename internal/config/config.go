@@ -10,22 +10,22 @@ import (
 type Config struct {
 	// Environment names the installation, such as "dev" or "production". It is
 	// part of every API key.
-	Environment string `yaml:"environment" koanf:"environment"`
+	Environment string `yaml:"environment"`
 	// Issuer is the public address of the installation and the issuer of its
 	// tokens (RFC 8414 §2).
-	Issuer string `yaml:"issuer" koanf:"issuer"`
+	Issuer string `yaml:"issuer"`
 	// Data is the folder for what the process writes.
-	Data      string    `yaml:"data" koanf:"data"`
-	Gateway   Gateway   `yaml:"gateway" koanf:"gateway"`
-	Auth      Auth      `yaml:"auth" koanf:"auth"`
-	User      User      `yaml:"user" koanf:"user"`
-	Email     Email     `yaml:"email" koanf:"email"`
-	Database  Database  `yaml:"database" koanf:"database"`
-	Bus       Bus       `yaml:"bus" koanf:"bus"`
-	TLS       TLS       `yaml:"tls" koanf:"tls"`
-	Log       Log       `yaml:"log" koanf:"log"`
-	Telemetry Telemetry `yaml:"telemetry" koanf:"telemetry"`
-	Plugins   Plugins   `yaml:"plugins" koanf:"plugins"`
+	Data      string    `yaml:"data"`
+	Gateway   Gateway   `yaml:"gateway"`
+	Auth      Auth      `yaml:"auth"`
+	User      User      `yaml:"user"`
+	Email     Email     `yaml:"email"`
+	Database  Database  `yaml:"database"`
+	Bus       Bus       `yaml:"bus"`
+	TLS       TLS       `yaml:"tls"`
+	Log       Log       `yaml:"log"`
+	Telemetry Telemetry `yaml:"telemetry"`
+	Plugins   Plugins   `yaml:"plugins"`
 
 	dir string
 }
@@ -34,25 +34,25 @@ type Config struct {
 type Gateway struct {
 	// File holds listeners, filters and routes; relative to the configuration
 	// file's folder.
-	File string `yaml:"file" koanf:"file"`
+	File string `yaml:"file"`
 	// Listen replaces the addresses of the file's plain listeners; "" keeps them.
-	Listen string `yaml:"listen" koanf:"listen"`
+	Listen string `yaml:"listen"`
 	// ListenTLS replaces the addresses of the file's TLS listeners; "" keeps them.
-	ListenTLS string `yaml:"listen_tls" koanf:"listen_tls"`
+	ListenTLS string `yaml:"listen_tls"`
 	// AdminListen serves metrics and health, read only.
-	AdminListen string `yaml:"admin_listen" koanf:"admin_listen"`
+	AdminListen string `yaml:"admin_listen"`
 	// AdminSocket is the Unix socket of the admin API; relative to Data.
-	AdminSocket string `yaml:"admin_socket" koanf:"admin_socket"`
+	AdminSocket string `yaml:"admin_socket"`
 }
 
 // Service is what the services' sections have in common.
 type Service struct {
 	// Listen is the address that the service listens on.
-	Listen string `yaml:"listen" koanf:"listen"`
+	Listen string `yaml:"listen"`
 	// Address is where other processes reach the service; "" is Listen.
-	Address string `yaml:"address" koanf:"address"`
+	Address string `yaml:"address"`
 	// DatabaseURL is the service's own login; "" is database.url.
-	DatabaseURL Secret `yaml:"database_url" koanf:"database_url"`
+	DatabaseURL Secret `yaml:"database_url"`
 }
 
 // Reach returns the address at which other processes reach the service.
@@ -65,119 +65,119 @@ func (s Service) Reach() string {
 
 // Auth configures the auth service.
 type Auth struct {
-	Service `yaml:",inline" koanf:",squash"`
+	Service `yaml:",inline"`
 	// MasterKeyFile holds the key that seals secrets in the database; relative
 	// to Data.
-	MasterKeyFile string `yaml:"master_key_file" koanf:"master_key_file"`
+	MasterKeyFile string `yaml:"master_key_file"`
 	// AccessTokenLifetime is how long an access token is accepted.
-	AccessTokenLifetime time.Duration `yaml:"access_token_lifetime" koanf:"access_token_lifetime"`
+	AccessTokenLifetime time.Duration `yaml:"access_token_lifetime"`
 	// RefreshTokenLifetime ends a family of refresh tokens, used or not.
-	RefreshTokenLifetime time.Duration `yaml:"refresh_token_lifetime" koanf:"refresh_token_lifetime"`
+	RefreshTokenLifetime time.Duration `yaml:"refresh_token_lifetime"`
 	// RefreshTokenIdle ends a refresh token that nobody uses.
-	RefreshTokenIdle time.Duration `yaml:"refresh_token_idle" koanf:"refresh_token_idle"`
+	RefreshTokenIdle time.Duration `yaml:"refresh_token_idle"`
 	// CodeLifetime is how long an authorization code can be redeemed
 	// (RFC 6749 §4.1.2 allows ten minutes at most).
-	CodeLifetime time.Duration `yaml:"code_lifetime" koanf:"code_lifetime"`
+	CodeLifetime time.Duration `yaml:"code_lifetime"`
 	// SessionLifetime ends a sign-in session, used or not.
-	SessionLifetime time.Duration `yaml:"session_lifetime" koanf:"session_lifetime"`
+	SessionLifetime time.Duration `yaml:"session_lifetime"`
 	// SessionIdle ends a sign-in session that nobody uses.
-	SessionIdle time.Duration `yaml:"session_idle" koanf:"session_idle"`
+	SessionIdle time.Duration `yaml:"session_idle"`
 	// VerificationLifetime is how long a link in a verification mail works.
-	VerificationLifetime time.Duration `yaml:"verification_lifetime" koanf:"verification_lifetime"`
+	VerificationLifetime time.Duration `yaml:"verification_lifetime"`
 	// MaxConcurrentHashes bounds the password hashes computed at once, each of
 	// which needs tens of megabytes; 0 is one for each processor.
-	MaxConcurrentHashes int `yaml:"max_concurrent_hashes" koanf:"max_concurrent_hashes"`
+	MaxConcurrentHashes int `yaml:"max_concurrent_hashes"`
 	// AllowRegistration lets people make an account for themselves.
-	AllowRegistration bool `yaml:"allow_registration" koanf:"allow_registration"`
+	AllowRegistration bool `yaml:"allow_registration"`
 }
 
 // User configures the user service.
 type User struct {
-	Service `yaml:",inline" koanf:",squash"`
+	Service `yaml:",inline"`
 	// PendingRetention is how long an unfinished registration is kept.
-	PendingRetention time.Duration `yaml:"pending_retention" koanf:"pending_retention"`
+	PendingRetention time.Duration `yaml:"pending_retention"`
 }
 
 // Email configures the email service.
 type Email struct {
-	Service `yaml:",inline" koanf:",squash"`
+	Service `yaml:",inline"`
 	// Templates is the folder of mail templates; relative to the configuration
 	// file's folder.
-	Templates string `yaml:"templates" koanf:"templates"`
+	Templates string `yaml:"templates"`
 	// From is the sender of every mail (RFC 5322 §3.4).
-	From string `yaml:"from" koanf:"from"`
+	From string `yaml:"from"`
 	// Transport names the entry of Transports that mails go through.
-	Transport string `yaml:"transport" koanf:"transport"`
+	Transport string `yaml:"transport"`
 	// Transports are the mail transports by name.
-	Transports map[string]Transport `yaml:"transports" koanf:"transports"`
+	Transports map[string]Transport `yaml:"transports"`
 	// MaxAttempts is how often a mail is tried before it is given up.
-	MaxAttempts int `yaml:"max_attempts" koanf:"max_attempts"`
+	MaxAttempts int `yaml:"max_attempts"`
 	// Backoff is the pause after the first failed attempt; it doubles.
-	Backoff time.Duration `yaml:"backoff" koanf:"backoff"`
+	Backoff time.Duration `yaml:"backoff"`
 	// MaxBackoff is the longest pause between two attempts.
-	MaxBackoff time.Duration `yaml:"max_backoff" koanf:"max_backoff"`
+	MaxBackoff time.Duration `yaml:"max_backoff"`
 	// DevMailbox serves the mails of the file transport at /dev/mailbox.
-	DevMailbox bool `yaml:"dev_mailbox" koanf:"dev_mailbox"`
+	DevMailbox bool `yaml:"dev_mailbox"`
 }
 
 // Transport configures one mail transport.
 type Transport struct {
 	// Plugin is the executable's name below plugins.directory.
-	Plugin string `yaml:"plugin" koanf:"plugin"`
+	Plugin string `yaml:"plugin"`
 	// SHA256 is the executable's digest in hex; "" accepts any.
-	SHA256 string `yaml:"sha256" koanf:"sha256"`
+	SHA256 string `yaml:"sha256"`
 	// Config is handed to the plugin, which knows what it means.
-	Config map[string]any `yaml:"config" koanf:"config"`
+	Config map[string]any `yaml:"config"`
 }
 
 // Database configures PostgreSQL.
 type Database struct {
 	// URL is the owner's connection, which migrations use; "" starts a local
 	// PostgreSQL in dev.
-	URL Secret `yaml:"url" koanf:"url"`
+	URL Secret `yaml:"url"`
 	// MaxConnections bounds each service's pool.
-	MaxConnections int `yaml:"max_connections" koanf:"max_connections"`
+	MaxConnections int `yaml:"max_connections"`
 }
 
 // Bus configures NATS.
 type Bus struct {
 	// URL is one or more server URLs, separated by commas; "" embeds a server
 	// in dev.
-	URL Secret `yaml:"url" koanf:"url"`
+	URL Secret `yaml:"url"`
 }
 
 // TLS configures the identities of the processes. Paths are relative to Data.
 type TLS struct {
 	// TrustDomain is the domain of the SPIFFE ids.
-	TrustDomain string `yaml:"trust_domain" koanf:"trust_domain"`
+	TrustDomain string `yaml:"trust_domain"`
 	// CA is the internal authority's certificate.
-	CA string `yaml:"ca" koanf:"ca"`
+	CA string `yaml:"ca"`
 	// CAKey is the internal authority's key; only dev and "cert" need it.
-	CAKey string `yaml:"ca_key" koanf:"ca_key"`
+	CAKey string `yaml:"ca_key"`
 	// Directory holds SERVICE.pem and SERVICE-key.pem.
-	Directory string `yaml:"directory" koanf:"directory"`
+	Directory string `yaml:"directory"`
 }
 
 // Log configures the log on standard error.
 type Log struct {
 	// Level is debug, info, warn or error.
-	Level string `yaml:"level" koanf:"level"`
+	Level string `yaml:"level"`
 	// Format is json or text.
-	Format string `yaml:"format" koanf:"format"`
+	Format string `yaml:"format"`
 }
 
 // Telemetry configures traces.
 type Telemetry struct {
 	// OTLPEndpoint is the collector's OTLP/HTTP URL; "" sends no traces.
-	OTLPEndpoint string `yaml:"otlp_endpoint" koanf:"otlp_endpoint"`
+	OTLPEndpoint string `yaml:"otlp_endpoint"`
 	// SampleRatio is the share of traces that are recorded, 0 to 1.
-	SampleRatio float64 `yaml:"sample_ratio" koanf:"sample_ratio"`
+	SampleRatio float64 `yaml:"sample_ratio"`
 }
 
 // Plugins configures where plugin executables are.
 type Plugins struct {
 	// Directory holds them; "" is the folder "plugins" beside the executable.
-	Directory string `yaml:"directory" koanf:"directory"`
+	Directory string `yaml:"directory"`
 }
 
 // Default returns the configuration of an empty file.
