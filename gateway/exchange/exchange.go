@@ -9,6 +9,7 @@ package exchange
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/netip"
 	"time"
@@ -36,10 +37,14 @@ type Exchange struct {
 	// Credential is a SHA-256 of the credential that Principal was made from:
 	// the cache key of the internal token. It is never the credential itself.
 	Credential [32]byte
+	// Pipeline is what the gateway's pipeline keeps from one stage to the
+	// next; listeners and filters leave it alone.
+	Pipeline any
 
 	ctx        context.Context
 	attributes []attribute
 	deferred   []HeaderChange
+	scratch    []byte
 }
 
 type attribute struct{ name, value string }
@@ -91,6 +96,22 @@ func (e *Exchange) ApplyDeferred() {
 	e.deferred = e.deferred[:0]
 }
 
+// maxScratchBytes is how much memory for bodies an exchange keeps for its next
+// request.
+const maxScratchBytes = 64 << 10
+
+// Scratch returns n bytes of undefined content that are valid as long as the
+// exchange is and belong to the caller. Only the last call's bytes are.
+func (e *Exchange) Scratch(n int) []byte {
+	if n > maxScratchBytes {
+		return make([]byte, n)
+	}
+	if cap(e.scratch) < n {
+		e.scratch = make([]byte, max(n, 4<<10))
+	}
+	return e.scratch[:n]
+}
+
 // Reset makes the exchange ready for another request and keeps its memory.
 func (e *Exchange) Reset() {
 	e.Request.reset()
@@ -99,6 +120,7 @@ func (e *Exchange) Reset() {
 	e.Principal = identity.Principal{}
 	e.Credential = [32]byte{}
 	e.ctx = nil
+	e.Pipeline = nil
 	clear(e.attributes)
 	e.attributes = e.attributes[:0]
 	clear(e.deferred)
@@ -158,6 +180,9 @@ type Response struct {
 	Trailer Header
 	// Body is the response's body.
 	Body Body
+	// Close is true where the client's connection must not be used for another
+	// request, because the rest of this one is still under way.
+	Close bool
 }
 
 func (r *Response) reset() {
@@ -166,6 +191,10 @@ func (r *Response) reset() {
 	t.Reset()
 	*r = Response{Header: h, Trailer: t}
 }
+
+// ErrBodyTooLarge is what reading a request's body returns once it is larger
+// than the route allows.
+var ErrBodyTooLarge = errors.New("request body too large")
 
 // Body is a message body: bytes that are there, or a stream.
 type Body struct {

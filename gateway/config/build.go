@@ -1,0 +1,235 @@
+package config
+
+import (
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"gatehouse.example/gateway/filter"
+)
+
+func (b *builder) listeners() {
+	if len(b.raw.Listeners) == 0 {
+		b.add("listeners", "no listeners")
+	}
+	for i, l := range b.raw.Listeners {
+		at := fmt.Sprintf("listeners[%d]", i)
+		if _, _, err := net.SplitHostPort(l.Address); err != nil {
+			b.add(at+".address", "address %q: want host:port", l.Address)
+		}
+		out := Listener{Address: l.Address}
+		if l.TLS != nil {
+			out.TLS = b.tls(at+".tls", l.TLS)
+		}
+		b.Listeners = append(b.Listeners, out)
+	}
+}
+
+func (b *builder) tls(at string, t *fileTLS) *TLS {
+	out := &TLS{Mode: t.Mode}
+	switch t.Mode {
+	case "dev":
+		if t.Certificate != "" || t.Key != "" {
+			b.add(at, "certificate and key need mode: file")
+		}
+	case "file":
+		if t.Certificate == "" || t.Key == "" {
+			b.add(at, "mode: file needs certificate and key")
+			break
+		}
+		out.Certificate, out.Key = b.path(t.Certificate), b.path(t.Key)
+	default:
+		b.add(at+".mode", "tls mode %q: want dev or file", t.Mode)
+	}
+	return out
+}
+
+func (b *builder) limits() {
+	raw, out := &b.raw.Limits, DefaultLimits()
+	if raw.MaxBody != nil {
+		out.MaxBodyBytes = int64(*raw.MaxBody)
+		b.positive("limits.max_body", out.MaxBodyBytes)
+	}
+	if raw.MaxHead != nil {
+		out.MaxHeadBytes = int(*raw.MaxHead)
+		if out.MaxHeadBytes < 1<<10 || out.MaxHeadBytes > 1<<20 {
+			b.add("limits.max_head", "max_head: want 1KiB to 1MiB")
+		}
+	}
+	if raw.MaxConnections != nil {
+		out.MaxConnections = *raw.MaxConnections
+		b.positive("limits.max_connections", int64(out.MaxConnections))
+	}
+	b.duration("limits.head_timeout", raw.HeadTimeout, &out.HeadTimeout)
+	b.duration("limits.idle_timeout", raw.IdleTimeout, &out.IdleTimeout)
+	b.duration("limits.body_timeout", raw.BodyTimeout, &out.BodyTimeout)
+	b.duration("limits.drain_timeout", raw.DrainTimeout, &out.DrainTimeout)
+	b.Limits = out
+}
+
+func (b *builder) positive(at string, n int64) {
+	if n <= 0 {
+		b.add(at, "want more than 0")
+	}
+}
+
+func (b *builder) duration(at string, from *time.Duration, to *time.Duration) {
+	if from == nil {
+		return
+	}
+	if *from <= 0 {
+		b.add(at, "want more than 0")
+	}
+	*to = *from
+}
+
+func (b *builder) filters() {
+	for _, name := range slices.Sorted(maps.Keys(b.raw.Filters)) {
+		raw, at := b.raw.Filters[name], "filters."+name
+		spec := filter.Spec{
+			Name: name, Module: raw.Module, SHA256: strings.ToLower(raw.SHA256), Grants: raw.Grants,
+			Limits: filter.Limits{
+				Memory: int64(raw.Limits.Memory), Fuel: raw.Limits.Fuel, Instances: raw.Limits.Instances,
+			},
+		}
+		spec.Module = b.module(at+".module", raw.Module)
+		if raw.Config != nil {
+			var err error
+			if spec.Config, err = json.Marshal(raw.Config); err != nil {
+				b.add(at+".config", "config: %w", err)
+			}
+		}
+		var err error
+		if spec.OnError, err = filter.ParseOnError(raw.OnError); err != nil {
+			b.add(at+".on_error", "%w", err)
+		}
+		if spec.OnError == filter.Skip && spec.Authenticates() {
+			b.add(at+".on_error", "on_error: skip is not allowed for filter %q, which authenticates (grants key or jwt): its failure would let anyone pass", name)
+		}
+		if digest, err := hex.DecodeString(spec.SHA256); err != nil || (len(digest) != 0 && len(digest) != 32) {
+			b.add(at+".sha256", "sha256: want 64 hex digits")
+		}
+		if l := spec.Limits; l.Memory < 0 || l.Fuel < 0 || l.Instances < 0 {
+			b.add(at+".limits", "limits must not be negative")
+		}
+		b.Filters = append(b.Filters, spec)
+	}
+}
+
+func (b *builder) module(at, module string) string {
+	scheme, rest, ok := strings.Cut(module, ":")
+	switch {
+	case ok && scheme == "builtin" && rest != "":
+		return module
+	case ok && scheme == "file" && rest != "":
+		return "file:" + b.path(rest)
+	}
+	b.add(at, "module %q: want builtin:NAME or file:PATH", module)
+	return module
+}
+
+func modulePath(module string) (string, bool) { return strings.CutPrefix(module, "file:") }
+
+func (b *builder) upstreams() {
+	for _, name := range slices.Sorted(maps.Keys(b.raw.Upstreams)) {
+		raw, at := b.raw.Upstreams[name], "upstreams."+name
+		u := Upstream{
+			Name: name, Balance: Balance(raw.Balance), Timeouts: defaultTimeouts(),
+			ForwardAuthorization: raw.ForwardAuthorization, MaxIdleConnections: raw.MaxIdle,
+		}
+		b.targets(at, raw.Targets, &u)
+		b.upstreamIdentity(at, raw, &u)
+		switch u.Balance {
+		case "":
+			u.Balance = RoundRobin
+		case RoundRobin, LeastRequest:
+		default:
+			b.add(at+".balance", "balance %q: want round_robin or least_request", raw.Balance)
+		}
+		if raw.Health != nil {
+			u.Health = b.health(at+".health", raw.Health)
+		}
+		b.duration(at+".timeouts.connect", raw.Timeouts.Connect, &u.Timeouts.Connect)
+		b.duration(at+".timeouts.header", raw.Timeouts.Header, &u.Timeouts.Header)
+		b.duration(at+".timeouts.idle", raw.Timeouts.Idle, &u.Timeouts.Idle)
+		if u.MaxIdleConnections == 0 {
+			u.MaxIdleConnections = 256
+		}
+		b.Upstreams = append(b.Upstreams, u)
+	}
+}
+
+func (b *builder) upstreamIdentity(at string, raw fileUpstream, u *Upstream) {
+	switch raw.Identity {
+	case "":
+		u.IdentityToken = len(u.Targets) > 0 && u.Service() && !raw.ForwardAuthorization
+	case "token":
+		u.IdentityToken = true
+		if raw.ForwardAuthorization {
+			b.add(at+".forward_authorization", "identity: token and forward_authorization: true exclude each other: there is one Authorization field")
+		}
+	default:
+		b.add(at+".identity", "identity %q: want token", raw.Identity)
+	}
+}
+
+func (b *builder) health(at string, raw *fileHealth) *Health {
+	h := &Health{Path: raw.Path, Interval: raw.Interval}
+	if !strings.HasPrefix(h.Path, "/") {
+		b.add(at+".path", "path %q does not start with a slash", h.Path)
+	}
+	if h.Interval == 0 {
+		h.Interval = 2 * time.Second
+	}
+	if h.Interval < 100*time.Millisecond {
+		b.add(at+".interval", "interval: want 100ms or more")
+	}
+	return h
+}
+
+func (b *builder) targets(at string, targets []string, u *Upstream) {
+	if len(targets) == 0 {
+		b.add(at, "upstream %q has no targets", u.Name)
+	}
+	for i, text := range targets {
+		t, err := parseTarget(text)
+		if err != nil {
+			b.add(fmt.Sprintf("%s.targets[%d]", at, i), "%w", err)
+			continue
+		}
+		if len(u.Targets) > 0 && (u.Targets[0].Service != "") != (t.Service != "") {
+			b.add(fmt.Sprintf("%s.targets[%d]", at, i), "targets of one upstream are all services or all addresses")
+			continue
+		}
+		u.Targets = append(u.Targets, t)
+	}
+}
+
+func parseTarget(text string) (Target, error) {
+	if name, ok := strings.CutPrefix(text, "service:"); ok {
+		if name == "" || strings.ContainsAny(name, "/:. ") {
+			return Target{}, fmt.Errorf("target %q: want service:NAME", text)
+		}
+		return Target{Service: name}, nil
+	}
+	u, err := url.Parse(text)
+	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Hostname() == "" ||
+		strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.User != nil || u.Fragment != "" {
+		return Target{}, fmt.Errorf("target %q: want service:NAME, http://HOST:PORT or https://HOST:PORT", text)
+	}
+	t := Target{Address: u.Host, Host: u.Host, TLS: u.Scheme == "https"}
+	if u.Port() == "" {
+		port := "80"
+		if t.TLS {
+			port = "443"
+		}
+		t.Address = net.JoinHostPort(u.Hostname(), port)
+	}
+	return t, nil
+}

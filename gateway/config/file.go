@@ -1,0 +1,109 @@
+package config
+
+import (
+	"time"
+
+	kit "gatehouse.example/internal/config"
+)
+
+// The types below are the file's shape, key by key.
+
+type fileGateway struct {
+	Listeners []fileListener          `yaml:"listeners"`
+	Limits    fileLimits              `yaml:"limits"`
+	Filters   map[string]fileFilter   `yaml:"filters"`
+	Upstreams map[string]fileUpstream `yaml:"upstreams"`
+	Routes    []fileRoute             `yaml:"routes"`
+}
+
+type fileListener struct {
+	Address string   `yaml:"address"`
+	TLS     *fileTLS `yaml:"tls"`
+}
+
+type fileTLS struct {
+	Mode        string `yaml:"mode"`
+	Certificate string `yaml:"certificate"`
+	Key         string `yaml:"key"`
+}
+
+type fileLimits struct {
+	MaxBody        *kit.Bytes     `yaml:"max_body"`
+	MaxHead        *kit.Bytes     `yaml:"max_head"`
+	HeadTimeout    *time.Duration `yaml:"head_timeout"`
+	IdleTimeout    *time.Duration `yaml:"idle_timeout"`
+	BodyTimeout    *time.Duration `yaml:"body_timeout"`
+	MaxConnections *int           `yaml:"max_connections"`
+	DrainTimeout   *time.Duration `yaml:"drain_timeout"`
+}
+
+type fileFilter struct {
+	Module  string           `yaml:"module"`
+	SHA256  string           `yaml:"sha256"`
+	Config  any              `yaml:"config"`
+	Grants  []string         `yaml:"grants"`
+	OnError string           `yaml:"on_error"`
+	Limits  fileFilterLimits `yaml:"limits"`
+}
+
+type fileFilterLimits struct {
+	Memory    kit.Bytes `yaml:"memory"`
+	Fuel      int64     `yaml:"fuel"`
+	Instances int       `yaml:"instances"`
+}
+
+type fileUpstream struct {
+	Targets              []string     `yaml:"targets"`
+	Balance              string       `yaml:"balance"`
+	Health               *fileHealth  `yaml:"health"`
+	Identity             string       `yaml:"identity"`
+	ForwardAuthorization bool         `yaml:"forward_authorization"`
+	Timeouts             fileTimeouts `yaml:"timeouts"`
+	MaxIdle              int          `yaml:"max_idle_connections"`
+}
+
+type fileHealth struct {
+	Path     string        `yaml:"path"`
+	Interval time.Duration `yaml:"interval"`
+}
+
+type fileTimeouts struct {
+	Connect *time.Duration `yaml:"connect"`
+	Header  *time.Duration `yaml:"header"`
+	Idle    *time.Duration `yaml:"idle"`
+}
+
+type fileRoute struct {
+	Name     string        `yaml:"name"`
+	Match    fileMatch     `yaml:"match"`
+	Filters  []string      `yaml:"filters"`
+	Require  *fileRequire  `yaml:"require"`
+	Body     *fileBody     `yaml:"body"`
+	Upstream string        `yaml:"upstream"`
+	Respond  *fileRespond  `yaml:"respond"`
+	Timeout  time.Duration `yaml:"timeout"`
+}
+
+type fileMatch struct {
+	Path    string   `yaml:"path"`
+	Methods []string `yaml:"methods"`
+	Host    string   `yaml:"host"`
+}
+
+type fileRequire struct {
+	Scopes        []string `yaml:"scopes"`
+	Roles         []string `yaml:"roles"`
+	Authenticated bool     `yaml:"authenticated"`
+}
+
+type fileBody struct {
+	Max          *kit.Bytes `yaml:"max"`
+	Schema       string     `yaml:"schema"`
+	ContentTypes []string   `yaml:"content_types"`
+}
+
+type fileRespond struct {
+	Status      int    `yaml:"status"`
+	Body        string `yaml:"body"`
+	ContentType string `yaml:"content_type"`
+}

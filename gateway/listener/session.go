@@ -1,0 +1,350 @@
+package listener
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"runtime/debug"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/valyala/fasthttp"
+
+	"gatehouse.example/gateway/exchange"
+	"gatehouse.example/internal/problem"
+)
+
+// prefetchBytes is how much of a body fasthttp reads before the handler runs:
+// a body that is no larger is handed on as bytes.
+const prefetchBytes = 8 << 10
+
+// session is one exchange and what ties it to fasthttp. Sessions are pooled.
+type session struct {
+	ex       exchange.Exchange
+	listener *Listener
+	conn     *conn
+	cancel   context.CancelFunc
+	body     []byte
+	upload   *requestBody
+}
+
+func (s *session) serve(fc *fasthttp.RequestCtx) {
+	s.conn = connOf(fc.Conn())
+	if reason, err := s.read(fc); err != nil {
+		s.listener.options.Rejected(reason)
+		writeProblem(fc, problem.New(http.StatusBadRequest, reason, err.Error()))
+		s.release()
+		return
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	s.cancel = cancel
+	s.ex.SetContext(ctx)
+	s.conn.begin(cancel, s.upload)
+	s.handle()
+	s.write(fc)
+}
+
+// handle calls the handler; fasthttp would let a panic end the process.
+func (s *session) handle() {
+	defer func() {
+		if r := recover(); r != nil {
+			s.listener.options.Logger.Error("handler panicked",
+				slog.Any("panic", r), slog.String("stack", string(debug.Stack())))
+			s.ex.Response.Body.Close()
+			s.ex.Response = exchange.Response{Status: http.StatusInternalServerError, Close: true}
+			s.ex.Response.Header.Add("Content-Type", problem.ContentType)
+			s.ex.Response.Body.SetBytes(problem.JSON(problem.New(http.StatusInternalServerError, "internal", "")))
+		}
+	}()
+	s.listener.options.Handler.Serve(&s.ex)
+}
+
+// read fills the exchange's request. reason is the word that a refusal is
+// counted under.
+func (s *session) read(fc *fasthttp.RequestCtx) (reason string, err error) {
+	h, r := &fc.Request.Header, &s.ex.Request
+	r.Received = time.Now()
+	r.Method = method(h.Method())
+	r.Proto = "HTTP/1.1"
+	if !h.IsHTTP11() {
+		r.Proto = "HTTP/1.0"
+	}
+	r.Scheme = "http"
+	if s.listener.options.TLS != nil {
+		r.Scheme = "https"
+	}
+	// fasthttp has parsed the fields too, but forgets their spelling, merges
+	// some and repairs others; one string holds them all.
+	if err := exchange.ParseFields(string(h.RawHeaders()), &r.Header); err != nil {
+		return "malformed_header", err
+	}
+	if reason, err := checkFraming(&r.Header); err != nil {
+		return reason, err
+	}
+	if err := setTarget(r, string(h.RequestURI()), string(h.Host())); err != nil {
+		return "ambiguous_target", err
+	}
+	r.Source = source(fc.RemoteAddr())
+	s.ex.RequestID = requestID(r.Header.Get("X-Request-Id"))
+	s.readBody(fc)
+	return "", nil
+}
+
+var errFraming = errors.New("more than one way to tell where the body ends")
+
+// checkFraming refuses what request smuggling is made of (RFC 9112 §6.1, §6.3,
+// §11.2), and removes Host, which the request holds by itself.
+func checkFraming(h *exchange.Header) (reason string, err error) {
+	lengths, encodings, hosts := 0, 0, 0
+	for i := range h.Len() {
+		f := h.At(i)
+		switch len(f.Name) {
+		case 4:
+			if strings.EqualFold(f.Name, "Host") {
+				hosts++
+			}
+		case 14:
+			if strings.EqualFold(f.Name, "Content-Length") {
+				lengths++
+			}
+		case 17:
+			if strings.EqualFold(f.Name, "Transfer-Encoding") {
+				encodings++
+				if !strings.EqualFold(f.Value, "chunked") {
+					return "transfer_encoding", errors.New("unknown Transfer-Encoding")
+				}
+			}
+		}
+	}
+	if lengths+encodings > 1 {
+		return "framing", errFraming
+	}
+	if hosts > 1 {
+		return "host", errors.New("more than one Host")
+	}
+	if hosts == 1 {
+		h.Del("Host")
+	}
+	return "", nil
+}
+
+// setTarget takes a target in origin form, or in absolute form where it agrees
+// with Host (RFC 9112 §3.2).
+func setTarget(r *exchange.Request, uri, host string) error {
+	if !strings.HasPrefix(uri, "/") {
+		_, rest, ok := strings.Cut(uri, "://")
+		if !ok {
+			return errors.New("request target has neither origin form nor absolute form")
+		}
+		end := strings.IndexAny(rest, "/?")
+		if end < 0 {
+			end = len(rest)
+		}
+		if !strings.EqualFold(rest[:end], host) {
+			return errors.New("request target and Host name different hosts")
+		}
+		if uri = rest[end:]; !strings.HasPrefix(uri, "/") {
+			uri = "/" + uri
+		}
+	}
+	if err := r.SetHost(host); err != nil {
+		return err
+	}
+	return r.SetURI(uri)
+}
+
+func (s *session) readBody(fc *fasthttp.RequestCtx) {
+	length := fc.Request.Header.ContentLength()
+	stream := fc.RequestBodyStream()
+	if stream == nil || length == 0 || length < -1 {
+		return
+	}
+	body := &s.ex.Request.Body
+	if length > 0 && length <= prefetchBytes {
+		if cap(s.body) < length {
+			s.body = make([]byte, prefetchBytes)
+		}
+		// The bytes are there; nothing waits here.
+		if n, err := io.ReadFull(stream, s.body[:length]); err == nil {
+			body.Bytes, body.Length = s.body[:n], int64(n)
+			return
+		}
+	}
+	s.upload = &requestBody{stream: stream, conn: fc.Conn(), stall: s.listener.options.Limits.BodyTimeout}
+	body.Stream, body.Length = s.upload, int64(length)
+}
+
+// write hands the response to fasthttp.
+func (s *session) write(fc *fasthttp.RequestCtx) {
+	out, resp := &fc.Response, &s.ex.Response
+	out.Header.DisableNormalizing()
+	out.SetStatusCode(resp.Status)
+	for i := range resp.Header.Len() {
+		f := resp.Header.At(i)
+		if exchange.ValidFieldName(f.Name) && exchange.ValidFieldValue(f.Value) {
+			out.Header.Add(f.Name, f.Value)
+		}
+	}
+	if resp.Close || (s.upload != nil && !s.upload.ended.Load()) {
+		s.conn.linger.Store(true)
+	}
+	if resp.Close {
+		// Said before fasthttp looks at the request's stream, which somebody
+		// may still be reading.
+		out.Header.SetConnectionClose()
+	}
+	if resp.Body.Stream != nil {
+		s.stream(out)
+		return
+	}
+	if len(resp.Body.Bytes) > 0 {
+		out.SetBody(resp.Body.Bytes)
+	} else if resp.Body.Length > 0 && (s.ex.Request.Method == "HEAD" || resp.Status == http.StatusNotModified) {
+		out.SkipBody = true
+		out.Header.SetContentLength(int(resp.Body.Length))
+	}
+	s.finish(int64(len(resp.Body.Bytes)))
+}
+
+func (s *session) stream(out *fasthttp.Response) {
+	resp := &s.ex.Response
+	length := -1
+	if resp.Body.Length >= 0 {
+		length = int(resp.Body.Length)
+	} else if strings.HasPrefix(resp.Header.Get("Content-Type"), "text/event-stream") {
+		out.ImmediateHeaderFlush = true
+		s.conn.endless.Store(true)
+	}
+	out.SetBodyStream(&responseStream{session: s, body: resp.Body.Stream}, length)
+}
+
+// finish ends the exchange; sentBytes counts the response's body.
+func (s *session) finish(sentBytes int64) {
+	s.listener.options.Handler.Done(&s.ex, sentBytes)
+	s.release()
+}
+
+// release makes the session ready for another exchange.
+func (s *session) release() {
+	if s.cancel != nil {
+		s.conn.end()
+		s.cancel()
+	}
+	s.ex.Request.Body.Close()
+	s.ex.Response.Body.Close()
+	s.ex.Reset()
+	s.conn, s.cancel, s.upload = nil, nil, nil
+	s.listener.sessions.Put(s)
+}
+
+// responseStream is the body that fasthttp reads; its end is the exchange's.
+type responseStream struct {
+	session *session
+	body    io.Reader
+	sent    int64
+}
+
+func (r *responseStream) Read(p []byte) (int, error) {
+	n, err := r.body.Read(p)
+	r.sent += int64(n)
+	return n, err
+}
+
+// Close ends the exchange; a second call does nothing.
+func (r *responseStream) Close() error {
+	if s := r.session; s != nil {
+		r.session = nil
+		s.ex.Response.Body.Close()
+		s.finish(r.sent)
+	}
+	return nil
+}
+
+// requestBody is the client's body while it streams. Close may be called while
+// a Read waits, and ends it; the connection is then good for nothing else.
+type requestBody struct {
+	stream  io.Reader
+	conn    net.Conn
+	stall   time.Duration
+	reading atomic.Bool
+	closed  atomic.Bool
+	ended   atomic.Bool
+}
+
+func (b *requestBody) Read(p []byte) (int, error) {
+	b.reading.Store(true)
+	defer b.reading.Store(false)
+	if err := b.conn.SetReadDeadline(time.Now().Add(b.stall)); err != nil {
+		return 0, err
+	}
+	if b.closed.Load() {
+		return 0, net.ErrClosed
+	}
+	n, err := b.stream.Read(p)
+	if err == io.EOF {
+		b.ended.Store(true)
+	}
+	return n, err
+}
+
+func (b *requestBody) Close() error {
+	b.closed.Store(true)
+	if b.reading.Load() {
+		return b.conn.SetReadDeadline(time.Unix(1, 0))
+	}
+	return nil
+}
+
+// method returns the usual methods without an allocation.
+func method(b []byte) string {
+	switch string(b) {
+	case "GET":
+		return "GET"
+	case "HEAD":
+		return "HEAD"
+	case "POST":
+		return "POST"
+	case "PUT":
+		return "PUT"
+	case "PATCH":
+		return "PATCH"
+	case "DELETE":
+		return "DELETE"
+	case "OPTIONS":
+		return "OPTIONS"
+	}
+	return string(b)
+}
+
+// requestID takes a client's id where it is fit for logs and headers.
+func requestID(given string) string {
+	if len(given) > 0 && len(given) <= 128 {
+		ok := true
+		for i := range len(given) {
+			c := given[i]
+			ok = ok && (c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '-' || c == '_' || c == '.')
+		}
+		if ok {
+			return given
+		}
+	}
+	id, err := uuid.NewV7()
+	if err != nil {
+		id = uuid.UUID{} // the system has no randomness: an id is the least problem
+	}
+	return id.String()
+}
+
+func source(a net.Addr) netip.AddrPort {
+	if tcp, ok := a.(*net.TCPAddr); ok {
+		ap := tcp.AddrPort()
+		return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
+	}
+	return netip.AddrPort{}
+}

@@ -1,0 +1,289 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strconv"
+	"sync"
+	"time"
+
+	"gatehouse.example/gateway/exchange"
+)
+
+// roundTrip is one attempt to send a request over one connection.
+type roundTrip struct {
+	ex       *exchange.Exchange
+	conn     *conn
+	extra    *extra
+	deadline time.Time
+	// forwarded is set once a response stream owns connection and target.
+	forwarded *bool
+
+	upload   *upload
+	answered bool // a byte of an answer came
+}
+
+// retriable reports whether the failed attempt may be made again, see
+// [Upstream.Forward].
+func (rt *roundTrip) retriable() bool {
+	if !rt.conn.reused || rt.answered {
+		return false
+	}
+	if rt.upload != nil {
+		return false // part of the body may have been read
+	}
+	return rt.conn.sent == 0 || idempotent(rt.ex.Request.Method)
+}
+
+// do sends the request and reads the response's head. On an error the
+// connection is closed.
+func (rt *roundTrip) do() error {
+	c, ctx := rt.conn, rt.ex.Context()
+	// Closing is final, unlike a deadline that a later one would undo.
+	stop := context.AfterFunc(ctx, func() { _ = c.Conn.Close() })
+	err := rt.exchange(stop)
+	if err == nil {
+		return nil
+	}
+	stop()
+	_ = c.Conn.Close()
+	if uploadErr := rt.upload.abort(rt.ex); uploadErr != nil {
+		return uploadErr
+	}
+	return rt.explain(err)
+}
+
+func (rt *roundTrip) exchange(stop func() bool) error {
+	c, ex := rt.conn, rt.ex
+	if err := rt.setDeadline(c.target.timeouts.Header); err != nil {
+		return err
+	}
+	if err := rt.writeHead(); err != nil {
+		return err
+	}
+	body := &ex.Request.Body
+	if body.Stream != nil {
+		if err := c.SetReadDeadline(rt.deadline); err != nil {
+			return err
+		}
+		rt.upload = startUpload(c, body, rt.deadline)
+	} else {
+		if _, err := c.bw.Write(body.Bytes); err != nil {
+			return err
+		}
+		if err := c.bw.Flush(); err != nil {
+			return err
+		}
+	}
+	head, err := rt.readHead()
+	if err != nil {
+		return err
+	}
+	return rt.handOn(head, stop)
+}
+
+func (rt *roundTrip) setDeadline(step time.Duration) error {
+	until := rt.deadline
+	if step > 0 {
+		if t := time.Now().Add(step); until.IsZero() || t.Before(until) {
+			until = t
+		}
+	}
+	return rt.conn.SetDeadline(until)
+}
+
+// explain gives an error of reading or writing its meaning.
+func (rt *roundTrip) explain(err error) error {
+	if ctxErr := rt.ex.Context().Err(); ctxErr != nil {
+		return ctxErr
+	}
+	if errors.Is(err, ErrRequest) || errors.Is(err, ErrAnswer) {
+		return fmt.Errorf("%s: %w", rt.conn.target.config, err)
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return fmt.Errorf("%s: %w", rt.conn.target.config, ErrTimeout)
+	}
+	return fmt.Errorf("%s: %w: %w", rt.conn.target.config, ErrAnswer, err)
+}
+
+// writeHead writes the request line and header fields into the buffer. Names
+// and values that filters made are checked, for a line break in one would make
+// two requests of one.
+func (rt *roundTrip) writeHead() error {
+	bw, r := rt.conn.bw, &rt.ex.Request
+	bw.Reset(rt.conn)
+	if !exchange.ValidFieldName(r.Method) {
+		return fmt.Errorf("%w: method is not a token", ErrRequest)
+	}
+	host := rt.conn.target.config.Host
+	if rt.conn.target.config.Service != "" {
+		host = r.Host
+	}
+	// bufio keeps the first error; Flush returns it.
+	_, _ = bw.WriteString(r.Method)
+	_ = bw.WriteByte(' ')
+	_, _ = bw.WriteString(r.RawPath)
+	if r.Query != "" {
+		_ = bw.WriteByte('?')
+		_, _ = bw.WriteString(r.Query)
+	}
+	_, _ = bw.WriteString(" HTTP/1.1\r\n")
+	rt.field("Host", host)
+	for i := range r.Header.Len() {
+		f := r.Header.At(i)
+		if !exchange.ValidFieldName(f.Name) || !exchange.ValidFieldValue(f.Value) {
+			return fmt.Errorf("%w: header field %q is malformed", ErrRequest, f.Name)
+		}
+		rt.field(f.Name, f.Value)
+	}
+	for _, f := range rt.extra.fields[:rt.extra.n] {
+		rt.field(f.Name, f.Value)
+	}
+	switch body := &r.Body; {
+	case body.Stream != nil && body.Length < 0:
+		rt.field("Transfer-Encoding", "chunked")
+	case body.Stream != nil:
+		rt.field("Content-Length", strconv.FormatInt(body.Length, 10))
+	case len(body.Bytes) > 0 || (r.Method != "GET" && r.Method != "HEAD" && r.Method != "OPTIONS" && r.Method != "DELETE"):
+		rt.field("Content-Length", strconv.Itoa(len(body.Bytes)))
+	}
+	_, err := bw.WriteString("\r\n")
+	return err
+}
+
+func (rt *roundTrip) field(name, value string) {
+	bw := rt.conn.bw
+	_, _ = bw.WriteString(name)
+	_, _ = bw.WriteString(": ")
+	_, _ = bw.WriteString(value)
+	_, _ = bw.WriteString("\r\n")
+}
+
+// upload sends a streaming body in a goroutine of its own, so that an upstream
+// that answers before it has read everything is heard.
+type upload struct {
+	done chan struct{}
+	err  error // of the client's side: reading the body
+	fine bool  // the whole body was written
+}
+
+var copyBuffers = sync.Pool{New: func() any { return new([32 << 10]byte) }}
+
+func startUpload(c *conn, body *exchange.Body, deadline time.Time) *upload {
+	u := &upload{done: make(chan struct{})}
+	stream, length := body.Stream, body.Length
+	go func() {
+		defer close(u.done)
+		u.run(c, stream, length, deadline)
+	}()
+	return u
+}
+
+func (u *upload) run(c *conn, stream io.Reader, length int64, deadline time.Time) {
+	buffer := copyBuffers.Get().(*[32 << 10]byte)
+	defer copyBuffers.Put(buffer)
+	w := bodyWriter{conn: c, chunked: length < 0, left: length, deadline: deadline}
+	for {
+		n, readErr := stream.Read(buffer[:])
+		if n > 0 && !w.write(buffer[:n]) {
+			u.giveUp(c)
+			return
+		}
+		if readErr == io.EOF {
+			break
+		}
+		if readErr != nil {
+			u.err = readErr
+			_ = c.Conn.Close() // wakes who waits for a response that cannot come
+			return
+		}
+	}
+	if w.left > 0 {
+		u.err = fmt.Errorf("%w: body is shorter than declared", ErrRequest)
+		_ = c.Conn.Close()
+		return
+	}
+	u.fine = w.end()
+}
+
+// lastWords is how long an upstream that stopped reading may take to say why.
+const lastWords = time.Second
+
+// giveUp ends an upload that the upstream does not take. It may have answered
+// already (413, say), so the response is still waited for, but not for long.
+func (u *upload) giveUp(c *conn) { _ = c.SetReadDeadline(time.Now().Add(lastWords)) }
+
+// bodyWriter frames a body.
+type bodyWriter struct {
+	conn     *conn
+	chunked  bool
+	left     int64
+	deadline time.Time
+}
+
+func (w *bodyWriter) write(p []byte) bool {
+	until := time.Now().Add(w.conn.target.timeouts.Idle)
+	if !w.deadline.IsZero() && w.deadline.Before(until) {
+		until = w.deadline
+	}
+	if w.conn.SetWriteDeadline(until) != nil {
+		return false
+	}
+	bw := w.conn.bw
+	if !w.chunked {
+		if int64(len(p)) > w.left {
+			return false // longer than declared would be the next request
+		}
+		w.left -= int64(len(p))
+		_, _ = bw.Write(p)
+		return bw.Flush() == nil
+	}
+	_, _ = bw.WriteString(strconv.FormatInt(int64(len(p)), 16))
+	_, _ = bw.WriteString("\r\n")
+	_, _ = bw.Write(p)
+	_, _ = bw.WriteString("\r\n")
+	return bw.Flush() == nil
+}
+
+// end finishes the body and starts the wait for the response's head.
+func (w *bodyWriter) end() bool {
+	if w.chunked {
+		_, _ = w.conn.bw.WriteString("0\r\n\r\n")
+	}
+	if w.conn.bw.Flush() != nil {
+		return false
+	}
+	until := w.deadline
+	if h := w.conn.target.timeouts.Header; h > 0 {
+		if t := time.Now().Add(h); until.IsZero() || t.Before(until) {
+			until = t
+		}
+	}
+	return w.conn.SetReadDeadline(until) == nil
+}
+
+// abort ends the upload and returns the error of the client's side, if that is
+// what ended it.
+func (u *upload) abort(ex *exchange.Exchange) error {
+	if u == nil {
+		return nil
+	}
+	select {
+	case <-u.done:
+	default:
+		ex.Request.Body.Close() // ends a Read that waits for the client
+		<-u.done
+		return nil
+	}
+	if u.err == nil || errors.Is(u.err, net.ErrClosed) {
+		return nil
+	}
+	if errors.Is(u.err, exchange.ErrBodyTooLarge) {
+		return exchange.ErrBodyTooLarge
+	}
+	return fmt.Errorf("%w: %w", ErrRequest, u.err)
+}

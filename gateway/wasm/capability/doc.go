@@ -1,0 +1,58 @@
+// Package capability owns what the gateway does for filters because a guest
+// could not do it safely or fast: counting requests, verifying access tokens
+// and API keys, and the bounded caches for that.
+//
+// It knows nothing of WebAssembly; gateway/wasm/extension makes it callable,
+// and checks what is granted. Which credential counts on which route, and what
+// its absence means, is the policy of filters; whether the principal may do
+// what it asks is the route's require.
+package capability
+
+import (
+	filterv1 "gatehouse.example/pluginspec/filter/v1"
+
+	"gatehouse.example/internal/identity"
+)
+
+// Credential is a verified access token or API key. It is read only.
+type Credential struct {
+	// Principal is who acts.
+	Principal identity.Principal
+	// Digest is the SHA-256 of what was presented.
+	Digest [32]byte
+	// Claims are a token's claims of plain types, as text.
+	Claims map[string]string
+
+	audience []string
+}
+
+// Refusal says why a credential does not count.
+type Refusal struct {
+	// Status is what the filter is told.
+	Status filterv1.Status
+	// Reason is for logs; it holds no part of the credential. It may be nil.
+	Reason error
+}
+
+// Revocations answers whether something was revoked before its end: kind is
+// "jti", "session" or "key". It is asked on every request and must be fast.
+type Revocations interface {
+	Revoked(kind, id string) bool
+}
+
+// Connected is what [Revocations] may also implement: whether the list is
+// followed at the moment. While it is not, API keys are verified on every use.
+type Connected interface {
+	Connected() bool
+}
+
+// The kinds of revocation.
+const (
+	revokedToken   = "jti"
+	revokedSession = "session"
+	revokedKey     = "key"
+)
+
+type nothingRevoked struct{}
+
+func (nothingRevoked) Revoked(string, string) bool { return false }

@@ -1,0 +1,215 @@
+package capability
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/singleflight"
+
+	filterv1 "gatehouse.example/pluginspec/filter/v1"
+
+	"gatehouse.example/internal/identity"
+)
+
+// ErrKeyInvalid is the error of a [KeyAuthority] for a key that does not
+// exist, or no longer.
+var ErrKeyInvalid = errors.New("API key is not valid")
+
+// APIKey is what the authority says about a key.
+type APIKey struct {
+	// ID is the key's id.
+	ID string
+	// OwnerKind is "user" or "client".
+	OwnerKind string
+	// OwnerID is who acts through the key.
+	OwnerID string
+	// Scopes is what the key allows.
+	Scopes []string
+	// Roles are the owner's roles.
+	Roles []string
+	// ExpiresAt is the key's end; zero where it has none.
+	ExpiresAt time.Time
+}
+
+// KeyAuthority knows the API keys.
+type KeyAuthority interface {
+	// VerifyAPIKey returns the key, or an error: one that is [ErrKeyInvalid]
+	// means that there is no such key, any other that the authority cannot be
+	// asked.
+	VerifyAPIKey(ctx context.Context, key string) (APIKey, error)
+}
+
+// KeyOptions are the options of a [KeyVerifier].
+type KeyOptions struct {
+	// Authority is asked for keys that are not remembered.
+	Authority KeyAuthority
+	// Environment, where set, is the only one whose keys count: the second
+	// part of gatehouse_<environment>_<id>_<secret><crc32>.
+	Environment string
+	// Revocations is asked on every use; nil means that nothing is revoked.
+	// Where it implements [Connected], keys are not remembered while it is
+	// disconnected.
+	Revocations Revocations
+	// Remember is how long a good key is remembered; zero means a minute.
+	Remember time.Duration
+	// RememberBad is how long a bad key is remembered; zero means 5 s.
+	RememberBad time.Duration
+	// CacheSize bounds the number of remembered keys, good and bad each; zero
+	// means 10,000.
+	CacheSize int
+	// Timeout bounds one question to the authority; zero means 3 s.
+	Timeout time.Duration
+	// Now is the clock; nil means time.Now.
+	Now func() time.Time
+}
+
+// KeyVerifier verifies API keys and remembers what the authority said, never
+// past a key's end or a revocation. It is safe for concurrent use.
+type KeyVerifier struct {
+	options   KeyOptions
+	connected Connected
+	good      *cache[*Credential]
+	bad       *cache[struct{}]
+	asking    singleflight.Group
+}
+
+// NewKeyVerifier returns a verifier.
+func NewKeyVerifier(o KeyOptions) *KeyVerifier {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Revocations == nil {
+		o.Revocations = nothingRevoked{}
+	}
+	if o.Remember == 0 {
+		o.Remember = time.Minute
+	}
+	if o.RememberBad == 0 {
+		o.RememberBad = 5 * time.Second
+	}
+	if o.CacheSize == 0 {
+		o.CacheSize = 10_000
+	}
+	if o.Timeout == 0 {
+		o.Timeout = 3 * time.Second
+	}
+	v := &KeyVerifier{options: o, good: newCache[*Credential](o.CacheSize), bad: newCache[struct{}](o.CacheSize)}
+	v.connected, _ = o.Revocations.(Connected)
+	return v
+}
+
+// Verify returns the credential behind an API key. The refusal is nil exactly
+// where the credential is not.
+func (v *KeyVerifier) Verify(ctx context.Context, key string) (*Credential, *Refusal) {
+	if !wellFormed(key, v.options.Environment) {
+		return nil, &Refusal{filterv1.StatusInvalid, errors.New("the key's format or checksum is wrong")}
+	}
+	digest := digestOf(key)
+	now := v.options.Now().UnixNano()
+	followed := v.connected == nil || v.connected.Connected()
+	if _, known := v.bad.get(&digest, now); known {
+		return nil, &Refusal{filterv1.StatusInvalid, ErrKeyInvalid}
+	}
+	c, known := v.good.get(&digest, now)
+	if !known || !followed {
+		var refusal *Refusal
+		if c, refusal = v.ask(ctx, key, digest); refusal != nil {
+			return nil, refusal
+		}
+	}
+	if v.options.Revocations.Revoked(revokedKey, c.Principal.TokenID) {
+		return nil, &Refusal{Status: filterv1.StatusRevoked}
+	}
+	return c, nil
+}
+
+// ask asks the authority, once for all who wait for the same key. One who
+// hangs up does not spoil the answer for the others.
+func (v *KeyVerifier) ask(ctx context.Context, key string, digest [32]byte) (*Credential, *Refusal) {
+	result, err, _ := v.asking.Do(string(digest[:]), func() (any, error) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), v.options.Timeout)
+		defer cancel()
+		return v.options.Authority.VerifyAPIKey(ctx, key)
+	})
+	now := v.options.Now()
+	if errors.Is(err, ErrKeyInvalid) {
+		v.bad.put(digest, struct{}{}, now.UnixNano(), now.Add(v.options.RememberBad).UnixNano())
+		return nil, &Refusal{filterv1.StatusInvalid, err}
+	}
+	if err != nil {
+		return nil, &Refusal{filterv1.StatusUnavailable, fmt.Errorf("ask for API key: %w", err)}
+	}
+	k := result.(APIKey)
+	ends := now.Add(v.options.Remember)
+	if !k.ExpiresAt.IsZero() {
+		if !now.Before(k.ExpiresAt) {
+			return nil, &Refusal{Status: filterv1.StatusExpired}
+		}
+		if k.ExpiresAt.Before(ends) {
+			ends = k.ExpiresAt
+		}
+	}
+	c := &Credential{Principal: k.principal(), Digest: digest}
+	v.good.put(digest, c, now.UnixNano(), ends.UnixNano())
+	return c, nil
+}
+
+func (k *APIKey) principal() identity.Principal {
+	p := identity.Principal{
+		Kind:    identity.KindUser,
+		Subject: k.OwnerID,
+		TokenID: k.ID,
+		Scopes:  k.Scopes,
+		Roles:   k.Roles,
+		Expires: k.ExpiresAt,
+	}
+	if k.OwnerKind == string(identity.KindClient) {
+		p.Kind, p.ClientID = identity.KindClient, k.OwnerID
+	}
+	return p
+}
+
+const (
+	keyPrefix      = "gatehouse_"
+	maxKeyBytes    = 256
+	keyIDDigits    = 32
+	checksumDigits = 8
+)
+
+// wellFormed tells a typo, or what was never one of our keys, without asking:
+// gatehouse_<environment>_<id>_<secret><crc32>, where the checksum is the
+// CRC-32 (IEEE) of everything before it in lower case hexadecimal digits.
+func wellFormed(key, environment string) bool {
+	rest, ok := strings.CutPrefix(key, keyPrefix)
+	if !ok || len(key) > maxKeyBytes {
+		return false
+	}
+	// From the right: the name of an environment may hold an underscore.
+	last := strings.LastIndexByte(rest, '_')
+	if last < 0 || len(rest)-last-1 <= checksumDigits {
+		return false
+	}
+	rest = rest[:last]
+	env, id := "", ""
+	if i := strings.LastIndexByte(rest, '_'); i > 0 {
+		env, id = rest[:i], rest[i+1:]
+	}
+	if len(id) != keyIDDigits || (environment != "" && env != environment) {
+		return false
+	}
+	var buf [maxKeyBytes]byte
+	body := buf[:copy(buf[:], key[:len(key)-checksumDigits])]
+	sum := crc32.ChecksumIEEE(body)
+	const hex = "0123456789abcdef"
+	for i := range checksumDigits {
+		if key[len(key)-1-i] != hex[sum&15] {
+			return false
+		}
+		sum >>= 4
+	}
+	return true
+}

@@ -1,0 +1,156 @@
+package extension
+
+import (
+	"fmt"
+	"strings"
+
+	filterv1 "gatehouse.example/pluginspec/filter/v1"
+
+	"gatehouse.example/gateway/exchange"
+	"gatehouse.example/gateway/wasm/guest"
+)
+
+// maxOperations bounds one apply; a request has at most a few hundred fields.
+const maxOperations = 4096
+
+// apply makes all changes or none: the list is decoded twice, first to check.
+func apply(in *guest.Instance, mem guest.Memory, stack []uint64) {
+	ex := in.MustExchange()
+	if in.Phase != guest.Requesting {
+		answer(stack, int32(in.Refuse(filterv1.StatusBadArgument, "apply is for the request phase")))
+		return
+	}
+	operations := mem.Bytes(uint32(stack[0]), uint32(stack[1]))
+	if status := check(in, ex, operations); status != filterv1.StatusOK {
+		answer(stack, int32(status))
+		return
+	}
+	r := filterv1.NewReader(operations)
+	for r.Len() > 0 {
+		perform(in, ex, r.Operation())
+	}
+	answer(stack, int32(filterv1.StatusOK))
+}
+
+// check decodes operations and says whether all of them may be performed.
+func check(in *guest.Instance, ex *exchange.Exchange, operations []byte) filterv1.Status {
+	r := filterv1.NewReader(operations)
+	replies := 0
+	for count := 0; r.Len() > 0; count++ {
+		o := r.Operation()
+		if !r.OK() || count == maxOperations {
+			return in.Refuse(filterv1.StatusBadArgument, fmt.Sprintf("operation %d is malformed", count))
+		}
+		why := ""
+		switch o.Op {
+		case filterv1.OpSetHeader, filterv1.OpAddHeader, filterv1.OpRemoveHeader:
+			why = checkField(o)
+			if why == "" && !in.Visible(in.Intern(o.Name)) {
+				return in.NotGranted(filterv1.GrantSensitiveHeaders)
+			}
+			if why == "" && strings.EqualFold(in.Intern(o.Name), "Host") {
+				why = "Host is not a header field to change"
+			}
+		case filterv1.OpSetResponseHeader, filterv1.OpAddResponseHeader, filterv1.OpRemoveResponseHeader, filterv1.OpMergeResponseHeader:
+			why = checkField(o)
+		case filterv1.OpSetAttribute:
+			if name := string(o.Name); name == "" || name[0] == 0 || strings.HasPrefix(name, "claim.") {
+				why = "attributes without a name and claim.* are the host's"
+			}
+		case filterv1.OpSetMethod:
+			if !exchange.ValidFieldName(in.Intern(o.Name)) {
+				why = "the method is not a token"
+			}
+		case filterv1.OpSetURI:
+			// On a copy: the request itself must not change yet.
+			probe := exchange.Request{}
+			if err := probe.SetURI(string(o.Name)); err != nil {
+				why = err.Error()
+			}
+		case filterv1.OpReply:
+			replies++
+			why = checkReply(in, o, replies)
+		}
+		if why != "" {
+			return in.Refuse(filterv1.StatusBadArgument, fmt.Sprintf("operation %d: %s", count, why))
+		}
+	}
+	return filterv1.StatusOK
+}
+
+func checkField(o filterv1.Operation) string {
+	if len(o.Name) == 0 {
+		return "a header without a name"
+	}
+	for _, c := range o.Name {
+		if !tokenByte[c] {
+			return "the header's name is not a token"
+		}
+	}
+	for _, c := range o.Value {
+		if (c < ' ' && c != '\t') || c == 0x7f {
+			return "the header's value holds a control byte"
+		}
+	}
+	return ""
+}
+
+func checkReply(in *guest.Instance, o filterv1.Operation, replies int) string {
+	switch {
+	case replies > 1 || in.Answered:
+		return "the request is answered already"
+	case o.Status < 200 || o.Status > 599:
+		return "a reply's status is 200 to 599"
+	case int64(len(o.Value)) > in.Filter.MaxBodyBytes:
+		return "the reply's body is too large"
+	}
+	return checkField(filterv1.Operation{Name: []byte{'x'}, Value: o.Name})
+}
+
+// tokenByte holds the bytes of a token (RFC 9110 §5.6.2).
+var tokenByte = func() (table [256]bool) {
+	for c := range table {
+		table[c] = exchange.ValidFieldName(string([]byte{byte(c)}))
+	}
+	return table
+}()
+
+func perform(in *guest.Instance, ex *exchange.Exchange, o filterv1.Operation) {
+	deferred := func(op exchange.HeaderOp) {
+		ex.DeferResponseHeader(exchange.HeaderChange{Op: op, Name: in.Intern(o.Name), Value: in.Intern(o.Value)})
+	}
+	switch o.Op {
+	case filterv1.OpSetHeader:
+		ex.Request.Header.Set(in.Intern(o.Name), in.Intern(o.Value))
+	case filterv1.OpAddHeader:
+		ex.Request.Header.Add(in.Intern(o.Name), in.Intern(o.Value))
+	case filterv1.OpRemoveHeader:
+		ex.Request.Header.Del(in.Intern(o.Name))
+	case filterv1.OpSetMethod:
+		ex.Request.Method = in.Intern(o.Name)
+	case filterv1.OpSetURI:
+		_ = ex.Request.SetURI(string(o.Name)) // check has tried it
+	case filterv1.OpSetAttribute:
+		ex.SetAttribute(in.Intern(o.Name), in.Intern(o.Value))
+	case filterv1.OpSetResponseHeader:
+		deferred(exchange.HeaderSet)
+	case filterv1.OpAddResponseHeader:
+		deferred(exchange.HeaderAdd)
+	case filterv1.OpRemoveResponseHeader:
+		deferred(exchange.HeaderRemove)
+	case filterv1.OpMergeResponseHeader:
+		deferred(exchange.HeaderMerge)
+	case filterv1.OpReply:
+		reply(in, ex, o)
+	}
+}
+
+func reply(in *guest.Instance, ex *exchange.Exchange, o filterv1.Operation) {
+	in.Answered = true
+	ex.Response.Status = int(o.Status)
+	ex.Response.Header.Reset()
+	if len(o.Name) > 0 {
+		ex.Response.Header.Set("Content-Type", in.Intern(o.Name))
+	}
+	ex.Response.Body.SetBytes(append([]byte(nil), o.Value...))
+}

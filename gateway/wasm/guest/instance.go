@@ -1,0 +1,250 @@
+// Package guest owns what the host functions of every ABI see of the guest
+// instance that calls them: its filter, the exchange it works on, the phase it
+// is in, and safe access to its memory.
+//
+// It knows no ABI (gateway/wasm/httpwasm, gateway/wasm/extension) and does not
+// create or pool instances (gateway/wasm).
+package guest
+
+import (
+	"context"
+	"hash/maphash"
+	"log/slog"
+	"slices"
+	"strings"
+	"time"
+
+	filterv1 "gatehouse.example/pluginspec/filter/v1"
+
+	"gatehouse.example/gateway/exchange"
+	"gatehouse.example/gateway/wasm/capability"
+)
+
+// Phase is what an instance is called for.
+type Phase uint8
+
+// The phases of an instance.
+const (
+	// Starting is instantiation, gatehouse_describe and gatehouse_start.
+	Starting Phase = iota
+	// Requesting is handle_request.
+	Requesting
+	// Responding is handle_response.
+	Responding
+	// Idle is between calls; a guest that runs then does not exist.
+	Idle
+)
+
+// Filter is what all instances of one filter share. It is read only, but for
+// its log, which is safe for concurrent use.
+type Filter struct {
+	// Name is the filter's name in the configuration.
+	Name string
+	// Config is the filter's configuration as JSON; empty where there is none.
+	Config []byte
+	// Grants are the granted capabilities.
+	Grants []string
+	// Log takes the guest's lines, limited.
+	Log *Log
+	// Refused counts what was asked for and not granted.
+	Refused func(capability string)
+
+	// Limiter counts for limit_take; nil refuses.
+	Limiter *capability.Limiter
+	// Tokens verifies for jwt_verify; nil refuses.
+	Tokens *capability.TokenVerifier
+	// Keys verifies for key_verify; nil refuses.
+	Keys *capability.KeyVerifier
+	// MaxBodyBytes bounds a body that the guest reads or writes.
+	MaxBodyBytes int64
+
+	// Sensitive is whether the guest may see and change the header fields that
+	// carry credentials.
+	Sensitive bool
+}
+
+// Granted reports whether a capability is granted.
+func (f *Filter) Granted(name string) bool { return slices.Contains(f.Grants, name) }
+
+// Instance is one guest instance. It is used by one goroutine at a time, and
+// is itself the context of every call into the guest: so a host function finds
+// it without a search.
+type Instance struct {
+	context.Context
+
+	// Filter is what the instance shares with others.
+	Filter *Filter
+	// Phase is what the instance is called for.
+	Phase Phase
+	// Exchange is what it works on; nil while it starts.
+	Exchange *exchange.Exchange
+	// Request is the context of the request, for host calls that wait.
+	Request context.Context
+	// Answered is set when apply has answered the request.
+	Answered bool
+
+	// BaseFeatures are the http-wasm features enabled while starting, Features
+	// those of this exchange.
+	BaseFeatures, Features uint32
+	// BodyRead and BodyWritten are how far the guest has read and whether it
+	// has written the bodies of request (0) and response (1).
+	BodyRead    [2]int
+	BodyWritten [2]bool
+
+	// Failure is what the guest said with fail.
+	Failure string
+	// LastError explains the last refusal.
+	LastError string
+	// Limits and Tokens are the policies behind the guest's handles.
+	Limits []capability.LimitPolicy
+	Tokens []capability.TokenPolicy
+
+	// Scratch is memory for encoding, kept between calls.
+	Scratch []byte
+
+	seed     maphash.Seed
+	interned [internSlots]string
+}
+
+const (
+	internSlots = 512
+	internBytes = 128
+)
+
+// New returns an instance of f that starts.
+func New(f *Filter) *Instance {
+	return &Instance{
+		Context: context.Background(),
+		Filter:  f,
+		Request: context.Background(),
+		Scratch: make([]byte, 0, 4<<10),
+		seed:    maphash.MakeSeed(),
+	}
+}
+
+type instanceKey struct{}
+
+// Value implements [context.Context].
+func (in *Instance) Value(key any) any {
+	if key == (instanceKey{}) {
+		return in
+	}
+	return nil
+}
+
+// From returns the instance that ctx belongs to.
+func From(ctx context.Context) *Instance {
+	if in, ok := ctx.(*Instance); ok {
+		return in
+	}
+	in, _ := ctx.Value(instanceKey{}).(*Instance)
+	if in == nil {
+		panic(Trap("host function called outside an instance"))
+	}
+	return in
+}
+
+// Begin prepares the instance for a request.
+func (in *Instance) Begin(ctx context.Context, ex *exchange.Exchange) {
+	in.Phase, in.Exchange, in.Request = Requesting, ex, ctx
+	in.Features = in.BaseFeatures
+	in.Answered = false
+	in.BodyRead, in.BodyWritten = [2]int{}, [2]bool{}
+	in.LastError = ""
+}
+
+// Respond prepares the instance for the response of the request it has seen.
+func (in *Instance) Respond(ctx context.Context) {
+	in.Phase, in.Request = Responding, ctx
+}
+
+// End forgets the exchange.
+func (in *Instance) End() {
+	in.Phase, in.Exchange, in.Request = Idle, nil, in.Context
+}
+
+// MustExchange returns the exchange and traps where there is none.
+func (in *Instance) MustExchange() *exchange.Exchange {
+	if in.Exchange == nil {
+		panic(Trap("there is no request yet"))
+	}
+	return in.Exchange
+}
+
+// Intern returns p as a string. Filters set the same few names and values
+// again and again; for those it allocates nothing.
+func (in *Instance) Intern(p []byte) string {
+	if len(p) == 0 {
+		return ""
+	}
+	if len(p) > internBytes {
+		return string(p)
+	}
+	slot := &in.interned[maphash.Bytes(in.seed, p)%internSlots]
+	if *slot != string(p) {
+		*slot = string(p)
+	}
+	return *slot
+}
+
+// Refuse records why an import answers with status and returns it.
+func (in *Instance) Refuse(status filterv1.Status, why string) filterv1.Status {
+	in.LastError = why
+	if why == "" {
+		in.LastError = status.String()
+	}
+	return status
+}
+
+// NotGranted records that a capability was asked for and not granted.
+func (in *Instance) NotGranted(name string) filterv1.Status {
+	if in.Filter.Refused != nil {
+		in.Filter.Refused(name)
+	}
+	return in.Refuse(filterv1.StatusNotGranted, "not granted: "+name)
+}
+
+// Sensitive reports whether a header field carries credentials.
+func Sensitive(name string) bool {
+	switch len(name) {
+	case len("Cookie"):
+		return strings.EqualFold(name, "Cookie")
+	case len("X-API-Key"):
+		return strings.EqualFold(name, "X-API-Key")
+	case len("Set-Cookie"):
+		return strings.EqualFold(name, "Set-Cookie")
+	case len("Authorization"):
+		return strings.EqualFold(name, "Authorization")
+	case len("Proxy-Authorization"):
+		return strings.EqualFold(name, "Proxy-Authorization")
+	}
+	return false
+}
+
+// Visible reports whether the guest may see a header field.
+func (in *Instance) Visible(name string) bool { return in.Filter.Sensitive || !Sensitive(name) }
+
+// Changeable reports whether the guest may change a header field. A response's
+// cookies may be set by whom they are hidden from: that tells nothing.
+func (in *Instance) Changeable(name string) bool {
+	return in.Visible(name) || strings.EqualFold(name, "Set-Cookie")
+}
+
+// Trap is the cause of a trap that a host function makes: the guest broke the
+// ABI, and what it would do next cannot be trusted.
+type Trap string
+
+func (t Trap) Error() string { return string(t) }
+
+// Log writes a guest's lines with a limit of lines per second. It is safe for
+// concurrent use.
+type Log struct {
+	logger *slog.Logger
+	lines  lineLimit
+}
+
+// NewLog returns a log that writes to logger at most perSecond lines a second
+// and says how many it has left out.
+func NewLog(logger *slog.Logger, perSecond int, now func() time.Time) *Log {
+	return &Log{logger: logger, lines: lineLimit{perSecond: perSecond, now: now}}
+}

@@ -1,0 +1,77 @@
+package guest
+
+import (
+	"context"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+)
+
+// maxLineBytes bounds one line of a guest's log.
+const maxLineBytes = 2 << 10
+
+type lineLimit struct {
+	perSecond int
+	now       func() time.Time
+
+	mu      sync.Mutex
+	second  int64
+	written int
+	dropped int
+}
+
+// take reports whether a line may be written, and how many were left out
+// before it.
+func (l *lineLimit) take() (ok bool, dropped int) {
+	second := l.now().Unix()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if second != l.second {
+		dropped, l.dropped = l.dropped, 0
+		l.second, l.written = second, 0
+	}
+	if l.written >= l.perSecond {
+		l.dropped++
+		return false, 0
+	}
+	l.written++
+	return true, dropped
+}
+
+// Enabled reports whether lines of the level are written at all.
+func (l *Log) Enabled(level slog.Level) bool {
+	return l.logger.Enabled(context.Background(), level)
+}
+
+// Line writes one line, or leaves it out.
+func (l *Log) Line(level slog.Level, text string, attrs ...any) {
+	if !l.Enabled(level) {
+		return
+	}
+	ok, dropped := l.lines.take()
+	if !ok {
+		return
+	}
+	if dropped > 0 {
+		l.logger.Warn("filter log limited", "lines_left_out", dropped)
+	}
+	if len(text) > maxLineBytes {
+		text = text[:maxLineBytes] + "…"
+	}
+	l.logger.Log(context.Background(), level, strings.ToValidUTF8(text, "�"), attrs...)
+}
+
+// Write takes what the guest writes to standard output and error: a Go guest's
+// panic, mostly.
+func (l *Log) Write(p []byte) (int, error) {
+	if text := strings.TrimSpace(string(p[:min(len(p), maxLineBytes)])); text != "" {
+		l.Line(slog.LevelDebug, text, "stream", "stderr")
+	}
+	return len(p), nil
+}
+
+// Unavailable says that credentials of a kind cannot be verified.
+func (l *Log) Unavailable(kind, why string) {
+	l.Line(slog.LevelWarn, "credential cannot be verified", "kind", kind, "reason", why)
+}
