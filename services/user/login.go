@@ -24,6 +24,10 @@ var (
 	errUsername    = errors.New("must be 3 to 64 characters out of a-z, 0-9, dot, underscore and hyphen")
 )
 
+// domainPattern is RFC 1123 §2.1 with the label length of RFC 1035 §2.3.4,
+// which idna's lookup profile does not check.
+var domainPattern = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$`)
+
 var usernamePattern = regexp.MustCompile(`^[a-z0-9._-]{3,64}$`)
 
 // ParseEmail returns the address in the form that is stored and shown: trimmed,
@@ -51,7 +55,7 @@ func ParseEmail(s string) (string, error) {
 		}
 	}
 	ascii, err := idna.Lookup.ToASCII(domain)
-	if err != nil || len(ascii) > 253 || strings.HasSuffix(ascii, ".") {
+	if err != nil || len(ascii) > 253 || !domainPattern.MatchString(ascii) {
 		return "", errEmailDomain
 	}
 	if !strings.Contains(ascii, ".") && ascii != "localhost" {

@@ -52,7 +52,7 @@ func (s *Store) Insert(ctx context.Context, u user.User, events []event.Event, k
 		if err != nil {
 			return err
 		}
-		if _, err := tx.NewInsert().Model(&r).ExcludeColumn("roles").Exec(ctx); err != nil {
+		if _, err := tx.NewInsert().Model(&r).Exec(ctx); err != nil {
 			return err
 		}
 		if err := assign(ctx, tx, u.ID, u.Roles); err != nil {
@@ -114,7 +114,7 @@ func (s *Store) Update(ctx context.Context, id uuid.UUID, change func(*user.User
 		if err != nil {
 			return err
 		}
-		if _, err := tx.NewUpdate().Model(&r).ExcludeColumn("id", "roles", "origin", "created_at").WherePK().Exec(ctx); err != nil {
+		if _, err := tx.NewUpdate().Model(&r).ExcludeColumn("id", "origin", "created_at").WherePK().Exec(ctx); err != nil {
 			return err
 		}
 		if err := assign(ctx, tx, u.ID, u.Roles); err != nil {
