@@ -5,6 +5,7 @@ package main
 
 import (
 	"errors"
+	"math"
 	"strconv"
 	"time"
 
@@ -98,8 +99,9 @@ func (r *Rate) complete(i int) error {
 // policy is an item of RateLimit-Policy: a quota of burst requests, whole
 // again after the window of so many seconds.
 func (r *Rate) policy() string {
-	window := (time.Duration(r.Per)*time.Duration(r.Burst) + time.Duration(r.Rate) - 1) / time.Duration(r.Rate)
-	return strconv.Quote(r.Name) + ";q=" + strconv.FormatInt(r.Burst, 10) + ";w=" + strconv.FormatInt(seconds(window), 10)
+	// In floating point, for the product of period and burst may overflow.
+	window := math.Ceil(time.Duration(r.Per).Seconds() * float64(r.Burst) / float64(r.Rate))
+	return strconv.Quote(r.Name) + ";q=" + strconv.FormatInt(r.Burst, 10) + ";w=" + strconv.FormatInt(max(1, int64(window)), 10)
 }
 
 // seconds rounds up and is at least one.
