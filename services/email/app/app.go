@@ -1,0 +1,208 @@
+// Package app assembles the email service: store, templates, transport plugin,
+// the consumer of events, the sender, and the HTTP API with the development
+// mailbox.
+//
+// It listens on nothing and owns neither database, bus nor plugin host: the
+// server around [App.Handler], with mutual TLS, telemetry, /healthz and
+// /readyz, and the order of starting and stopping are internal/cli's.
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
+
+	"gatehouse.example/configs/templates"
+	"gatehouse.example/internal/api/authapi"
+	"gatehouse.example/internal/bus"
+	"gatehouse.example/internal/config"
+	"gatehouse.example/internal/database"
+	"gatehouse.example/internal/identity"
+	"gatehouse.example/internal/pluginhost"
+	"gatehouse.example/internal/problem"
+	"gatehouse.example/services/email"
+	"gatehouse.example/services/email/mailbox"
+	"gatehouse.example/services/email/postgres"
+	"gatehouse.example/services/email/render"
+	"gatehouse.example/services/email/rest"
+)
+
+// consumer is the durable name under which the service reads events.
+const consumer = "email"
+
+// Options configures [New].
+type Options struct {
+	Config      config.Email
+	Issuer      string
+	Environment string
+	// DataDir is what a relative "directory" in a transport's configuration is
+	// relative to.
+	DataDir string
+	// DB is open with the service's role and schema. Required.
+	DB *database.DB
+	// Bus brings the events. Required for Run.
+	Bus *bus.Bus
+	// Verifier checks internal tokens. Required.
+	Verifier *identity.Verifier
+	// Table says who may call what; nil is identity.DefaultTable.
+	Table identity.Table
+	// Auth is asked for links. Required.
+	Auth *authapi.Client
+	// Plugins runs the transport. Required. Its owner stops it after Run.
+	Plugins *pluginhost.Host
+	// Templates are LOCALE/NAME/{subject.txt,body.txt,body.html}; nil takes
+	// the embedded ones. Config.Templates is the caller's to open.
+	Templates fs.FS
+	// MailboxDir is the folder that /dev/mailbox shows; empty means the
+	// "directory" of the transport's configuration. With Config.DevMailbox only.
+	MailboxDir string
+	// Logger is nil for slog.Default.
+	Logger *slog.Logger
+	// Registry takes the service's metrics; nil takes none.
+	Registry *prometheus.Registry
+	// Now is nil for time.Now.
+	Now func() time.Time
+}
+
+// App is the email service. It is safe for concurrent use.
+type App struct {
+	db       *database.DB
+	bus      *bus.Bus
+	plugin   *pluginhost.Plugin
+	receiver *email.Receiver
+	sender   *email.Sender
+	handler  http.Handler
+	logger   *slog.Logger
+}
+
+// New assembles the service and starts the configured transport plugin; only
+// that one. Nothing else runs before [App.Run].
+func New(ctx context.Context, o Options) (*App, error) {
+	if o.DB == nil || o.Verifier == nil || o.Auth == nil || o.Plugins == nil {
+		return nil, errors.New("the email service needs a database, a verifier, a client of auth, and a plugin host")
+	}
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	if o.Table == nil {
+		o.Table = identity.DefaultTable()
+	}
+	if o.Templates == nil {
+		o.Templates = templates.FS()
+	}
+	texts, err := render.Load(o.Templates)
+	if err != nil {
+		return nil, err
+	}
+	renderer, err := render.New(texts, o.Config.From, o.Issuer)
+	if err != nil {
+		return nil, fmt.Errorf("email.from: %w", err)
+	}
+	finished, err := countOutcomes(o.Registry)
+	if err != nil {
+		return nil, fmt.Errorf("register metrics: %w", err)
+	}
+	store := postgres.New(o.DB)
+	a := &App{db: o.DB, bus: o.Bus, logger: o.Logger}
+	if a.handler, err = routes(o, store); err != nil {
+		return nil, err
+	}
+	transport, err := a.startTransport(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	a.sender = email.NewSender(email.SenderOptions{
+		Queue: store, Links: links{auth: o.Auth}, Renderer: renderer,
+		Transport: transport, TransportName: o.Config.Transport,
+		MaxAttempts: o.Config.MaxAttempts, Backoff: o.Config.Backoff, MaxBackoff: o.Config.MaxBackoff,
+		Finished: finished, Now: o.Now, Logger: o.Logger,
+	})
+	a.receiver = email.NewReceiver(store, o.Now, a.sender.Wake)
+	return a, nil
+}
+
+// routes puts each API behind its entry of the allow-table.
+func routes(o Options, archive email.Archive) (http.Handler, error) {
+	authenticate := identity.Authenticate(o.Verifier)
+	mux := http.NewServeMux()
+	mux.Handle("/v1/", authenticate(identity.Allow(o.Table, "edge", rest.New(archive))))
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		problem.Write(w, r, problem.New(http.StatusNotFound, "not_found", "there is nothing at this path"))
+	})
+	if !o.Config.DevMailbox {
+		return mux, nil
+	}
+	dir, err := mailboxDir(o)
+	if err != nil {
+		return nil, err
+	}
+	caught := authenticate(identity.Allow(o.Table, "edge", mailbox.New(dir)))
+	// The mailbox goes by the machine, not by a credential: one that came along
+	// is none of its business.
+	open := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.Header.Del("Authorization")
+		caught.ServeHTTP(w, r)
+	})
+	mux.Handle("/dev/mailbox", open)
+	mux.Handle("/dev/mailbox/", open)
+	return mux, nil
+}
+
+// Handler serves /v1 and, where configured, /dev/mailbox. The request's TLS
+// state and internal token say who calls.
+func (a *App) Handler() http.Handler { return a.handler }
+
+// Run consumes events and sends mails until ctx is done, and waits for the
+// attempts under way.
+func (a *App) Run(ctx context.Context) error {
+	if a.bus == nil {
+		return errors.New("the email service needs a bus to run")
+	}
+	work, ctx := errgroup.WithContext(ctx)
+	work.Go(func() error {
+		err := a.bus.Consume(ctx, bus.Consumer{
+			Name: consumer, Types: email.EventTypes(), Handle: a.receiver.Handle, Logger: a.logger,
+		})
+		if ctx.Err() != nil {
+			return nil
+		}
+		return fmt.Errorf("consume events: %w", err)
+	})
+	work.Go(func() error { return a.sender.Run(ctx) })
+	return work.Wait()
+}
+
+// Ready reports whether database, bus and transport plugin are there.
+func (a *App) Ready(ctx context.Context) error {
+	if err := a.db.Ready(ctx); err != nil {
+		return fmt.Errorf("database: %w", err)
+	}
+	if a.bus != nil {
+		if err := a.bus.Ready(ctx); err != nil {
+			return fmt.Errorf("bus: %w", err)
+		}
+	}
+	return a.plugin.Ready(ctx)
+}
+
+func countOutcomes(registry *prometheus.Registry) (func(email.Message, email.Outcome), error) {
+	attempts := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "gatehouse_email_attempts_total",
+		Help: "Attempts to send a message, by how they ended.",
+	}, []string{"template", "outcome"})
+	if registry != nil {
+		if err := registry.Register(attempts); err != nil {
+			return nil, err
+		}
+	}
+	return func(m email.Message, o email.Outcome) {
+		attempts.WithLabelValues(m.Template, string(o.State)).Inc()
+	}, nil
+}
