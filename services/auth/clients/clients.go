@@ -1,0 +1,173 @@
+// Package clients owns the administrators' API for OAuth clients (/v1/clients):
+// create, list, read and delete.
+//
+// Changing a client, rotating its secret and dynamic registration (RFC 7591)
+// come later. What a client may do is left to the OAuth endpoints.
+package clients
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/google/uuid"
+
+	"gatehouse.example/internal/identity"
+	"gatehouse.example/internal/problem"
+	"gatehouse.example/internal/rbac"
+	"gatehouse.example/services/auth"
+	"gatehouse.example/services/auth/opaque"
+	"gatehouse.example/services/auth/rest"
+)
+
+// Store stores clients.
+type Store interface {
+	CreateClient(ctx context.Context, c auth.Client) error
+	Client(ctx context.Context, id string) (auth.Client, error)
+	ListClients(ctx context.Context, after string, limit int) ([]auth.Client, error)
+}
+
+// Ender removes a client and all that it holds.
+type Ender interface {
+	DeleteClient(ctx context.Context, id string, now time.Time) error
+}
+
+// Options configures [New].
+type Options struct {
+	Store Store
+	Ender Ender
+	// Now is the clock. nil: time.Now.
+	Now func() time.Time
+}
+
+// API is the endpoints. It is safe for concurrent use.
+type API struct{ Options }
+
+// New returns the endpoints.
+func New(o Options) *API {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return &API{o}
+}
+
+// View is a client as it is answered. Its secret is in the answer to its
+// creation alone.
+type View struct {
+	ClientID                string           `json:"client_id"`
+	ClientSecret            string           `json:"client_secret,omitempty"`
+	Name                    string           `json:"name"`
+	Type                    auth.ClientType  `json:"type"`
+	RedirectURIs            []string         `json:"redirect_uris"`
+	PostLogoutRedirectURIs  []string         `json:"post_logout_redirect_uris"`
+	GrantTypes              []auth.GrantType `json:"grant_types"`
+	Scopes                  []string         `json:"scopes"`
+	Resources               []string         `json:"resources"`
+	TokenEndpointAuthMethod auth.AuthMethod  `json:"token_endpoint_auth_method"`
+	FirstParty              bool             `json:"first_party"`
+	Admin                   bool             `json:"admin"`
+	CreatedAt               time.Time        `json:"created_at"`
+	UpdatedAt               time.Time        `json:"updated_at"`
+}
+
+func viewOf(c auth.Client) View {
+	return View{
+		ClientID: c.ID, Name: c.Name, Type: c.Type, RedirectURIs: c.RedirectURIs, PostLogoutRedirectURIs: c.PostLogoutRedirectURIs,
+		GrantTypes: c.GrantTypes, Scopes: c.Scopes, Resources: c.Resources, TokenEndpointAuthMethod: c.TokenEndpointAuthMethod,
+		FirstParty: c.FirstParty, Admin: c.Admin, CreatedAt: c.CreatedAt.UTC(), UpdatedAt: c.UpdatedAt.UTC(),
+	}
+}
+
+func need(r *http.Request, permissions ...string) error {
+	p := identity.PrincipalFrom(r.Context())
+	for _, permission := range permissions {
+		if rbac.Allowed(p, permission) {
+			return nil
+		}
+	}
+	return problem.Newf(http.StatusForbidden, "insufficient_scope", "the permission %q is required", permissions[0])
+}
+
+// Create answers POST /v1/clients.
+func (a *API) Create(w http.ResponseWriter, r *http.Request) {
+	if err := need(r, rbac.ClientsWrite); err != nil {
+		rest.Fail(w, r, err)
+		return
+	}
+	var body Registration
+	if err := rest.Read(w, r, &body); err != nil {
+		rest.Fail(w, r, err)
+		return
+	}
+	client, err := body.client(identity.PrincipalFrom(r.Context()))
+	if err != nil {
+		rest.Fail(w, r, err)
+		return
+	}
+	id, err := uuid.NewV7()
+	if err != nil {
+		rest.Fail(w, r, err)
+		return
+	}
+	client.ID, client.CreatedAt, client.UpdatedAt = id.String(), a.Now(), a.Now()
+	view := viewOf(client)
+	if client.Type == auth.ClientConfidential {
+		view.ClientSecret = opaque.New()
+		client.Secrets = []auth.ClientSecret{{ID: uuid.NewString(), Hash: opaque.Hash(view.ClientSecret)}}
+	}
+	if err := a.Store.CreateClient(r.Context(), client); err != nil {
+		rest.Fail(w, r, err)
+		return
+	}
+	w.Header().Set("Location", "/v1/clients/"+client.ID)
+	rest.Write(w, r, http.StatusCreated, view)
+}
+
+// List answers GET /v1/clients.
+func (a *API) List(w http.ResponseWriter, r *http.Request) {
+	page, err := rest.ReadPage(r)
+	if err == nil {
+		err = need(r, rbac.ClientsRead, rbac.ClientsWrite)
+	}
+	if err != nil {
+		rest.Fail(w, r, err)
+		return
+	}
+	found, err := a.Store.ListClients(r.Context(), page.After, page.Limit+1)
+	if err != nil {
+		rest.Fail(w, r, err)
+		return
+	}
+	views := make([]View, len(found))
+	for i, c := range found {
+		views[i] = viewOf(c)
+	}
+	rest.Write(w, r, http.StatusOK, rest.NewList(views, page, func(v View) string { return v.ClientID }))
+}
+
+// Read answers GET /v1/clients/{id}.
+func (a *API) Read(w http.ResponseWriter, r *http.Request) {
+	if err := need(r, rbac.ClientsRead, rbac.ClientsWrite); err != nil {
+		rest.Fail(w, r, err)
+		return
+	}
+	client, err := a.Store.Client(r.Context(), r.PathValue("id"))
+	if err != nil {
+		rest.Fail(w, r, err)
+		return
+	}
+	rest.Write(w, r, http.StatusOK, viewOf(client))
+}
+
+// Delete answers DELETE /v1/clients/{id}.
+func (a *API) Delete(w http.ResponseWriter, r *http.Request) {
+	err := need(r, rbac.ClientsWrite)
+	if err == nil {
+		err = a.Ender.DeleteClient(r.Context(), r.PathValue("id"), a.Now())
+	}
+	if err != nil {
+		rest.Fail(w, r, err)
+		return
+	}
+	w.WriteHeader(http.StatusNoContent)
+}
