@@ -120,7 +120,7 @@ func (a *App) routes(o Options) (http.Handler, error) {
 	for _, op := range internalapi.Operations(a.accounts, a.accounts) {
 		mux.Handle(op.Pattern, identity.Allow(o.Table, op.Name, op.Handler))
 	}
-	mux.Handle("/", identity.Allow(o.Table, "edge", public))
+	mux.Handle("/", identity.Allow(o.Table, identity.OperationEdge, public))
 	return identity.Authenticate(o.Verifier)(mux), nil
 }
 

@@ -17,6 +17,7 @@ import (
 	"github.com/google/uuid"
 
 	"gatehouse.example/internal/api/userapi"
+	"gatehouse.example/internal/identity"
 	"gatehouse.example/internal/problem"
 	"gatehouse.example/services/user"
 )
@@ -53,10 +54,10 @@ type Operation struct {
 func Operations(accounts Accounts, finder Finder) []Operation {
 	a := &api{accounts: accounts, finder: finder}
 	return []Operation{
-		{"PUT " + userapi.PathAccount, "user.accounts.create", answer(a.create)},
-		{"GET " + userapi.PathAccount, "user.accounts.lookup", answer(a.byID)},
-		{"GET " + userapi.PathAccounts, "user.accounts.lookup", answer(a.byLogin)},
-		{"POST " + userapi.PathVerifyEmail, "user.accounts.update", answer(a.verifyEmail)},
+		{"PUT " + userapi.PathAccount, identity.OperationAccountsCreate, answer(a.create)},
+		{"GET " + userapi.PathAccount, identity.OperationAccountsLookup, answer(a.byID)},
+		{"GET " + userapi.PathAccounts, identity.OperationAccountsLookup, answer(a.byLogin)},
+		{"POST " + userapi.PathVerifyEmail, identity.OperationAccountsUpdate, answer(a.verifyEmail)},
 	}
 }
 

@@ -1,0 +1,143 @@
+package rest_test
+
+import (
+	"encoding/json"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// TestBadInput sends each kind of bad body to each endpoint that takes one.
+func TestBadInput(t *testing.T) {
+	f := setUp(t)
+	ada := f.person(t, "ada")
+	f.callers["ada"] = f.callers["admin"]
+	me := f.person(t, "me1", "users:write")
+	path := "/v1/users/" + ada.ID.String()
+	big := `{"name":"` + strings.Repeat("a", 1<<20) + `"}`
+	bodies := map[string]struct {
+		body, contentType string
+		want              int
+	}{
+		"empty":               {"", "", 400},
+		"blank":               {" \n", "", 400},
+		"truncated":           {`{"email":"a@exa`, "", 400},
+		"two values":          {`{} {}`, "", 400},
+		"garbage behind":      {`{}x`, "", 400},
+		"not JSON":            {`email=a`, "", 400},
+		"null":                {`null`, "", 422},
+		"array":               {`[]`, "", 422},
+		"string":              {`"x"`, "", 422},
+		"number":              {`7`, "", 422},
+		"unknown member":      {`{"email":"a@example.com","admin":true}`, "", 422},
+		"members of all kind": {`{"email":1,"roles":"x","name":[],"username":{}}`, "", 422},
+		"more than 1 MB":      {big, "", 413},
+		"10 MB":               {strings.Repeat("[", 10<<20), "", 413},
+		"deep":                {strings.Repeat(`{"a":`, 50_000) + "1" + strings.Repeat("}", 50_000), "", 400},
+		"invalid UTF-8":       {"{\"name\":\"\xff\xfe\",\"email\":\"\xff@example.com\"}", "", 400},
+		"NUL":                 {`{"name":"a\u0000b","email":"a\u0000@example.com","roles":["\u0000"]}`, "", 422},
+		"text":                {`{}`, "text/plain", 415},
+		"form":                {"email=a%40example.com", "application/x-www-form-urlencoded", 415},
+		"no content type":     {`{}`, "none", 415},
+		"broken content type": {`{}`, "application/", 415},
+		"latin 1":             {`{}`, "application/json; charset=iso-8859-1", 415},
+	}
+	for _, endpoint := range [][3]string{
+		{"client", "POST", "/v1/users"},
+		{"client", "PATCH", path}, {"client", "PATCH", path + "/profile"}, {"client", "PUT", path + "/profile"}, {"client", "PUT", path + "/roles"},
+		{"me1", "PATCH", "/v1/me"}, {"me1", "PATCH", "/v1/me/profile"}, {"me1", "PUT", "/v1/me/profile"},
+	} {
+		for _, name := range slices.Sorted(maps.Keys(bodies)) {
+			c := bodies[name]
+			t.Run(endpoint[1]+" "+strings.Replace(endpoint[2], ada.ID.String(), "{id}", 1)+" "+name, func(t *testing.T) {
+				headers := []string{}
+				switch c.contentType {
+				case "":
+				case "none":
+					headers = []string{"Content-Type", ""}
+				default:
+					headers = []string{"Content-Type", c.contentType}
+				}
+				f.call(t, endpoint[0], endpoint[1], endpoint[2], c.body, headers...).problem(t, c.want, "")
+			})
+		}
+	}
+	for _, u := range []string{ada.ID.String(), me.ID.String()} {
+		if body := f.call(t, "client", "GET", "/v1/users/"+u, "").want(t, 200); body["updated_at"] != body["created_at"] {
+			t.Errorf("bad input changed %v", body)
+		}
+	}
+}
+
+// TestBadParameters sends what no decoder likes in paths, queries and headers.
+func TestBadParameters(t *testing.T) {
+	f := setUp(t)
+	ada := f.person(t, "ada")
+	for _, c := range []struct{ method, path string }{
+		{"GET", "/v1/users?email=%00"}, {"GET", "/v1/users?email=%ff"}, {"GET", "/v1/users?email=%zz"},
+		{"GET", "/v1/users?username=%00"}, {"GET", "/v1/users?cursor=%00"}, {"GET", "/v1/users?a;b=c"},
+		{"GET", "/v1/users?limit=1;limit=2"}, {"GET", "/v1/users?role=" + strings.Repeat("x", 65)},
+		{"GET", "/v1/users/%00"}, {"GET", "/v1/users/%ff"}, {"GET", "/v1/users/%2e%2e%2fme"}, {"DELETE", "/v1/users/%00"},
+		{"GET", "/v1/users/" + strings.Repeat("x", 5000)}, {"GET", "/v1/users/"}, {"PUT", "/v1/users"}, {"TRACE", "/v1/users"},
+		{"GET", "/v1/users/" + ada.ID.String() + "/"}, {"GET", "/v2/users"},
+	} {
+		a := f.call(t, "client", c.method, c.path, "")
+		if a.status < 400 || a.status >= 500 {
+			t.Errorf("%s %q: status %d: %s", c.method, c.path, a.status, a.body)
+			continue
+		}
+		a.problem(t, a.status, "")
+	}
+	for _, tag := range []string{"x", `"`, `"1`, "W/", ",", strings.Repeat(`"9",`, 500)} {
+		f.call(t, "client", "PATCH", "/v1/users/"+ada.ID.String(), `{}`, "If-Match", tag).problem(t, 412, "")
+	}
+}
+
+func TestOpenAPI(t *testing.T) {
+	f := setUp(t)
+	a := f.call(t, "", "GET", "/v1/openapi.json", "")
+	doc := a.want(t, 200)
+	if doc["openapi"] != "3.1.0" {
+		t.Errorf("openapi = %v", doc["openapi"])
+	}
+	paths := slices.Sorted(maps.Keys(doc["paths"].(map[string]any)))
+	want := []string{
+		"/v1/me", "/v1/me/profile", "/v1/users", "/v1/users/{id}", "/v1/users/{id}/profile", "/v1/users/{id}/roles",
+	}
+	if !slices.Equal(paths, want) {
+		t.Errorf("paths = %v, want %v", paths, want)
+	}
+	schemas := doc["components"].(map[string]any)["schemas"].(map[string]any)
+	for _, gone := range []string{"ErrorModel", "ErrorDetail"} {
+		if _, ok := schemas[gone]; ok {
+			t.Errorf("schema %s of huma is documented, but never sent", gone)
+		}
+	}
+	if strings.Contains(string(a.body), "octet-stream") || strings.Contains(string(a.body), "$schema") {
+		t.Error("traces of huma's defaults")
+	}
+	var refs func(v any)
+	refs = func(v any) {
+		switch v := v.(type) {
+		case map[string]any:
+			if ref, ok := v["$ref"].(string); ok {
+				if _, ok := schemas[strings.TrimPrefix(ref, "#/components/schemas/")]; !ok {
+					t.Errorf("%s leads nowhere", ref)
+				}
+			}
+			for _, member := range v {
+				refs(member)
+			}
+		case []any:
+			for _, item := range v {
+				refs(item)
+			}
+		}
+	}
+	refs(doc)
+	var again map[string]any
+	if err := json.Unmarshal(a.body, &again); err != nil {
+		t.Fatal(err)
+	}
+}
