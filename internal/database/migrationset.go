@@ -23,7 +23,7 @@ type MigrationSet struct {
 	// where the table's name starts with "audit". "" grants nothing.
 	Role string
 	// FS holds the files NNNN_name.up.sql at its root; other files, such as a
-	// README, are left alone unless they end in .sql.
+	// README, are left alone unless they end in .sql. nil means none.
 	FS fs.FS
 }
 
@@ -45,6 +45,9 @@ type appliedFile struct {
 
 // files returns the files of the set by version.
 func (s MigrationSet) files() ([]migrationFile, error) {
+	if s.FS == nil {
+		return nil, nil
+	}
 	form := regexp.MustCompile(`^(\d{4,9})_([a-z0-9_]+)\.up\.sql$`)
 	entries, err := fs.ReadDir(s.FS, ".")
 	if err != nil {

@@ -130,3 +130,10 @@ func inspect(dir string) (binaries, error) {
 	}
 	return binaries{dir: dir, major: major, full: m[1]}, nil
 }
+
+// Version returns the version ("15.8") that a new cluster would be of; dir is
+// as [Options.BinDir].
+func Version(dir string) (string, error) {
+	b, err := findBinaries(dir, cluster{})
+	return b.full, err
+}

@@ -131,6 +131,10 @@ func (s *Server) arguments() []string {
 	set("wal_level", "minimal")
 	set("max_wal_senders", "0")
 	set("jit", "off")
+	// In files below the cluster: /dev/shm is small in containers, and what a
+	// killed server leaves there nobody removes.
+	set("dynamic_shared_memory_type", "mmap")
+	set("max_parallel_workers_per_gather", "0")
 	set("timezone", "UTC")
 	set("log_timezone", "UTC")
 	set("log_destination", "stderr")
