@@ -55,29 +55,26 @@ func (t *transport) Configure(_ context.Context, raw json.RawMessage) error {
 func (t *transport) Send(ctx context.Context, m mail.Message) (mail.Receipt, error) {
 	ctx, cancel := context.WithTimeout(ctx, time.Duration(t.config.SendTimeout))
 	defer cancel()
-	var opened net.Conn
-	dial := func(ctx context.Context, network, address string) (net.Conn, error) {
-		conn, err := t.dial(ctx, network, address)
-		opened = conn
-		return conn, err
+	dial := func(dialing context.Context, network, address string) (net.Conn, error) {
+		conn, err := t.dial(dialing, network, address)
+		if err != nil {
+			return nil, err
+		}
+		// Commands know no context, and go-mail leaves the connection open on
+		// some errors: the end of Send closes it in any case.
+		context.AfterFunc(ctx, func() { _ = conn.Close() })
+		return conn, nil
 	}
 	client, err := gomail.NewClient(t.config.Host, append(t.options[:len(t.options):len(t.options)], gomail.WithDialContextFunc(dial))...)
 	if err != nil {
 		return mail.Receipt{}, err
 	}
 	session, err := client.DialToSMTPClientWithContext(ctx)
-	if opened != nil {
-		// go-mail leaves the connection open on some errors.
-		defer func() { _ = opened.Close() }()
-	}
 	if err != nil {
 		// Greeting, TLS and sign-in tell about server and configuration, not
 		// about this message: the operator can mend it, so the mail waits.
 		return mail.Receipt{}, mail.Temporary(fmt.Errorf("connect to %s: %w", client.ServerAddr(), err))
 	}
-	// Commands know no context: a closed connection ends them.
-	stop := context.AfterFunc(ctx, func() { _ = opened.Close() })
-	defer stop()
 	if err := session.UpdateDeadline(time.Duration(t.config.SendTimeout)); err != nil {
 		return mail.Receipt{}, mail.Temporary(err)
 	}

@@ -81,12 +81,22 @@ var _ email.Links = links{}
 // Link implements [email.Links].
 func (l links) Link(ctx context.Context, challengeID string) (email.Link, error) {
 	link, err := l.auth.ChallengeLink(ctx, challengeID)
-	var answer *problem.Problem
-	if errors.As(err, &answer) && (answer.Status == http.StatusNotFound || answer.Status == http.StatusGone) {
+	if isOver(err) {
 		return email.Link{}, fmt.Errorf("%w: %w", email.ErrObsolete, err)
 	}
 	if err != nil {
 		return email.Link{}, err
 	}
 	return email.Link{URL: link.Link, ExpiresAt: link.ExpiresAt}, nil
+}
+
+// isOver reports whether auth itself says that the challenge is gone. A 404
+// without its code comes from a wrong address: the mail must wait then.
+func isOver(err error) bool {
+	var answer *problem.Problem
+	if !errors.As(err, &answer) {
+		return false
+	}
+	return answer.Status == http.StatusGone ||
+		answer.Status == http.StatusNotFound && answer.Code == authapi.CodeChallengeNotFound
 }
