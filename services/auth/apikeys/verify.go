@@ -86,7 +86,9 @@ func (o VerifyOptions) verify(ctx context.Context, text string) (authapi.APIKey,
 		if err != nil {
 			return authapi.APIKey{}, err
 		}
-		allowed.Scopes = stillAllowed(key.Scopes, func(scope string) bool { return slices.Contains(client.OwnScopes([]string{scope}), scope) || client.Admin })
+		allowed.Scopes = stillAllowed(key.Scopes, func(scope string) bool {
+			return slices.Contains(client.OwnScopes([]string{scope}), scope) || client.Admin
+		})
 		return allowed, nil
 	}
 	account, err := o.Accounts.AccountByID(ctx, key.OwnerID)

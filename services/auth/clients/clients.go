@@ -7,6 +7,7 @@ package clients
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"time"
 
@@ -90,37 +91,49 @@ func need(r *http.Request, permissions ...string) error {
 
 // Create answers POST /v1/clients.
 func (a *API) Create(w http.ResponseWriter, r *http.Request) {
-	if err := need(r, rbac.ClientsWrite); err != nil {
-		rest.Fail(w, r, err)
-		return
-	}
 	var body Registration
-	if err := rest.Read(w, r, &body); err != nil {
-		rest.Fail(w, r, err)
-		return
+	err := need(r, rbac.ClientsWrite)
+	if err == nil {
+		err = rest.Read(w, r, &body)
 	}
-	client, err := body.client(identity.PrincipalFrom(r.Context()))
+	var view View
+	if err == nil {
+		view, err = Register(r.Context(), a.Store, identity.PrincipalFrom(r.Context()), body, a.Now())
+	}
 	if err != nil {
 		rest.Fail(w, r, err)
 		return
+	}
+	w.Header().Set("Location", "/v1/clients/"+view.ClientID)
+	rest.Write(w, r, http.StatusCreated, view)
+}
+
+// Creator stores new clients.
+type Creator interface {
+	CreateClient(ctx context.Context, c auth.Client) error
+}
+
+// Register stores a new client for the caller. The view holds its secret, which
+// is shown to nobody again. What does not fit is a 422 problem.
+func Register(ctx context.Context, store Creator, caller identity.Principal, body Registration, now time.Time) (View, error) {
+	client, err := body.client(caller)
+	if err != nil {
+		return View{}, err
 	}
 	id, err := uuid.NewV7()
 	if err != nil {
-		rest.Fail(w, r, err)
-		return
+		return View{}, fmt.Errorf("make client id: %w", err)
 	}
-	client.ID, client.CreatedAt, client.UpdatedAt = id.String(), a.Now(), a.Now()
+	client.ID, client.CreatedAt, client.UpdatedAt = id.String(), now, now
 	view := viewOf(client)
 	if client.Type == auth.ClientConfidential {
 		view.ClientSecret = opaque.New()
 		client.Secrets = []auth.ClientSecret{{ID: uuid.NewString(), Hash: opaque.Hash(view.ClientSecret)}}
 	}
-	if err := a.Store.CreateClient(r.Context(), client); err != nil {
-		rest.Fail(w, r, err)
-		return
+	if err := store.CreateClient(ctx, client); err != nil {
+		return View{}, err
 	}
-	w.Header().Set("Location", "/v1/clients/"+client.ID)
-	rest.Write(w, r, http.StatusCreated, view)
+	return view, nil
 }
 
 // List answers GET /v1/clients.

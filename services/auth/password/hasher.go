@@ -120,6 +120,9 @@ func (h *Hasher) Stale(phc string) bool {
 	return err != nil || params != h.params
 }
 
+// Waiting returns how many checks wait for their turn.
+func (h *Hasher) Waiting() int { return int(h.waiting.Load()) }
+
 func (h *Hasher) run(ctx context.Context, work func()) error {
 	select {
 	case h.slots <- struct{}{}:

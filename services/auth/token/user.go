@@ -59,4 +59,3 @@ func userTokens(m Minter, grant auth.Grant, scopes []string, issued auth.AccessT
 func invalidGrant() *oauth.Error {
 	return oauth.Errorf(oauth.InvalidGrant, "the code or token is invalid, expired, revoked, or was issued to another client")
 }
-

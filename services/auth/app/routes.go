@@ -1,0 +1,193 @@
+package app
+
+import (
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+
+	"gatehouse.example/internal/api/authapi"
+	"gatehouse.example/internal/identity"
+	"gatehouse.example/internal/problem"
+	"gatehouse.example/services/auth/account"
+	"gatehouse.example/services/auth/apikeys"
+	"gatehouse.example/services/auth/authorize"
+	"gatehouse.example/services/auth/challenge"
+	"gatehouse.example/services/auth/clients"
+	"gatehouse.example/services/auth/discovery"
+	"gatehouse.example/services/auth/introspect"
+	"gatehouse.example/services/auth/jwks"
+	"gatehouse.example/services/auth/login"
+	"gatehouse.example/services/auth/logout"
+	"gatehouse.example/services/auth/register"
+	"gatehouse.example/services/auth/rest"
+	"gatehouse.example/services/auth/revoke"
+	"gatehouse.example/services/auth/sessions"
+	"gatehouse.example/services/auth/setup"
+	"gatehouse.example/services/auth/token"
+	"gatehouse.example/services/auth/userinfo"
+	"gatehouse.example/services/auth/verify"
+)
+
+// router mounts handlers behind who may reach them.
+type router struct {
+	mux      *http.ServeMux
+	table    identity.Table
+	verifier *identity.Verifier
+}
+
+func routes(o Options, p *parts) (http.Handler, error) {
+	r := &router{mux: http.NewServeMux(), table: identity.DefaultTable(), verifier: o.Verifier}
+	if err := r.metadata(o, p); err != nil {
+		return nil, err
+	}
+	r.oauth(o, p)
+	r.browserPages(o, p)
+	r.api(o, p)
+	r.internal(o, p)
+	r.mux.HandleFunc("/", rest.NotFound)
+	return r.mux, nil
+}
+
+func (rt *router) metadata(o Options, p *parts) error {
+	server, err := discovery.Handler(discovery.ServerMetadata(o.Issuer))
+	if err != nil {
+		return err
+	}
+	resource, err := discovery.Handler(discovery.ResourceMetadata(o.Issuer))
+	if err != nil {
+		return err
+	}
+	rt.public("/.well-known/openid-configuration", methods{http.MethodGet: server})
+	rt.public("/.well-known/oauth-authorization-server", methods{http.MethodGet: server})
+	rt.public("/.well-known/oauth-protected-resource", methods{http.MethodGet: resource})
+	rt.mux.Handle(authapi.PathJWKS, rt.peerOnly(identity.Allow(rt.table, identity.OperationJWKS, methods{http.MethodGet: jwks.Handler(p.ring)})))
+	return nil
+}
+
+func (rt *router) oauth(o Options, p *parts) {
+	authorizeEndpoint := authorize.New(authorize.Options{
+		Issuer: o.Issuer, Clients: p.clients, Codes: p.codes, Sessions: p.jar, Pages: p.pages, CodeLifetime: o.Config.CodeLifetime, Now: o.Now,
+	})
+	tokenEndpoint := token.New(p.authenticator,
+		token.NewCodeGrant(token.CodeOptions{
+			Codes: p.codes, Revoker: p.endings, Accounts: o.Users, Minter: p.minter, Refresher: p.refresher,
+			RefreshLifetime: o.Config.RefreshTokenLifetime, RefreshIdle: o.Config.RefreshTokenIdle, Logger: o.Logger, Now: o.Now,
+		}),
+		token.NewRefreshGrant(token.RefreshOptions{
+			Families: p.refresh, Revoker: p.endings, Accounts: o.Users, Minter: p.minter, Refresher: p.refresher,
+			Idle: o.Config.RefreshTokenIdle, Logger: o.Logger, Now: o.Now,
+		}),
+		token.NewClientCredentials(p.minter, o.Now),
+	)
+	userinfoEndpoint := userinfo.New(userinfo.Options{Tokens: p.minter, Endings: p.sessions, Accounts: o.Users})
+	introspectEndpoint := introspect.New(introspect.Options{
+		Issuer: o.Issuer, Clients: p.authenticator, Tokens: p.minter, Endings: p.sessions, Families: p.refresh, Refresher: p.refresher, Now: o.Now,
+	})
+	revokeEndpoint := revoke.New(revoke.Options{
+		Clients: p.authenticator, Tokens: p.minter, Families: p.refresh, Revoker: p.endings, Refresher: p.refresher, Now: o.Now,
+	})
+	logoutEndpoint := logout.New(logout.Options{Clients: p.clients, Sessions: p.jar, Ender: p.endings, Hints: p.minter, Pages: p.pages, Now: o.Now})
+	rt.public("/oauth2/authorize", methods{http.MethodGet: authorizeEndpoint, http.MethodPost: authorizeEndpoint})
+	rt.public("/oauth2/token", methods{http.MethodPost: tokenEndpoint})
+	rt.public("/oauth2/userinfo", methods{http.MethodGet: userinfoEndpoint, http.MethodPost: userinfoEndpoint})
+	rt.public("/oauth2/introspect", methods{http.MethodPost: introspectEndpoint})
+	rt.public("/oauth2/revoke", methods{http.MethodPost: revokeEndpoint})
+	rt.public("/oauth2/logout", methods{http.MethodGet: logoutEndpoint, http.MethodPost: logoutEndpoint})
+}
+
+func (rt *router) browserPages(o Options, p *parts) {
+	page := func(path string, show, submit http.HandlerFunc) {
+		m := methods{http.MethodGet: show}
+		if submit != nil {
+			m[http.MethodPost] = submit
+		}
+		rt.public(path, p.pages.Protect(m))
+	}
+	loginPage := login.New(login.Options{
+		Accounts: o.Users, Credentials: p.credentials, Mailer: p.challenges, Guard: p.guard, Sessions: p.jar, Hasher: p.hasher, Pages: p.pages,
+		VerificationLifetime: o.Config.VerificationLifetime, AllowRegistration: o.Config.AllowRegistration, Logger: o.Logger, Now: o.Now,
+	})
+	page("/login", loginPage.Show, loginPage.Submit)
+	registerPage := register.New(register.Options{
+		Accounts: o.Users, Mailer: p.challenges, Hasher: p.hasher, Pages: p.pages, Allowed: o.Config.AllowRegistration,
+		VerificationLifetime: o.Config.VerificationLifetime, Now: o.Now,
+	})
+	page("/register", registerPage.Show, registerPage.Submit)
+	verifyPage := verify.New(verify.Options{Accounts: o.Users, Challenges: p.challenges, Links: p.links, Pages: p.pages, Now: o.Now})
+	page("/verify", verifyPage.Show, verifyPage.Submit)
+	setupPage := setup.New(setup.Options{Accounts: o.Users, Links: p.setupLinks, Sessions: p.jar, Hasher: p.hasher, Pages: p.pages, Now: o.Now})
+	page("/setup", setupPage.Show, setupPage.Submit)
+	page("/account", account.Handler(account.Options{Accounts: o.Users, Sessions: p.jar, Pages: p.pages}).ServeHTTP, nil)
+}
+
+func (rt *router) api(o Options, p *parts) {
+	clientAPI := clients.New(clients.Options{Store: p.clientStore, Ender: p.endings, Now: o.Now})
+	rt.authenticated("/v1/clients", methods{http.MethodGet: http.HandlerFunc(clientAPI.List), http.MethodPost: http.HandlerFunc(clientAPI.Create)})
+	rt.authenticated("/v1/clients/{id}", methods{http.MethodGet: http.HandlerFunc(clientAPI.Read), http.MethodDelete: http.HandlerFunc(clientAPI.Delete)})
+	keyAPI := apikeys.New(apikeys.Options{Store: p.apiKeys, Ender: p.endings, Environment: o.Environment, Now: o.Now})
+	rt.authenticated("/v1/api-keys", methods{http.MethodGet: http.HandlerFunc(keyAPI.List), http.MethodPost: http.HandlerFunc(keyAPI.Create)})
+	rt.authenticated("/v1/api-keys/{id}", methods{http.MethodDelete: http.HandlerFunc(keyAPI.Delete)})
+	sessionAPI := sessions.New(sessions.Options{Store: p.sessions, Ender: p.endings, Now: o.Now})
+	rt.authenticated("/v1/sessions", identity.RequireUser(methods{http.MethodGet: http.HandlerFunc(sessionAPI.List)}))
+	rt.authenticated("/v1/sessions/{id}", identity.RequireUser(methods{http.MethodDelete: http.HandlerFunc(sessionAPI.Delete)}))
+	rt.authenticated("/v1/", http.HandlerFunc(rest.NotFound))
+}
+
+func (rt *router) internal(o Options, p *parts) {
+	verifyKey := apikeys.VerifyHandler(apikeys.VerifyOptions{Keys: p.apiKeys, Clients: p.clients, Accounts: o.Users, Environment: o.Environment, Now: o.Now})
+	rt.operation(authapi.PathVerifyAPIKey, identity.OperationVerifyAPIKey, methods{http.MethodPost: verifyKey})
+	rt.operation(authapi.PathChallengeLink, identity.OperationChallengeLink, methods{http.MethodGet: challenge.Handler(p.challenges, p.links, o.Now)})
+}
+
+// public mounts what strangers reach through the gateway. An Authorization
+// header there is the client's own and none of ours.
+func (rt *router) public(path string, h http.Handler) {
+	rt.mux.Handle(path, rt.peerOnly(identity.Allow(rt.table, identity.OperationEdge, h)))
+}
+
+// authenticated mounts what the gateway forwards with an internal token.
+func (rt *router) authenticated(path string, h http.Handler) {
+	rt.mux.Handle(path, identity.Authenticate(rt.verifier)(identity.Allow(rt.table, identity.OperationEdge, identity.RequireAuthenticated(h))))
+}
+
+// operation mounts what other services call.
+func (rt *router) operation(path, operation string, h http.Handler) {
+	rt.mux.Handle(path, identity.Authenticate(rt.verifier)(identity.Allow(rt.table, operation, h)))
+}
+
+// peerOnly finds out which service is at the other end and leaves the
+// Authorization header to the handler.
+func (rt *router) peerOnly(next http.Handler) http.Handler {
+	authenticate := identity.Authenticate(rt.verifier)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		header := r.Header
+		bare := r.WithContext(r.Context())
+		bare.Header = header.Clone()
+		bare.Header.Del("Authorization")
+		authenticate(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			r.Header = header
+			next.ServeHTTP(w, r)
+		})).ServeHTTP(w, bare)
+	})
+}
+
+// methods picks the handler of the request's method and answers 405 for others.
+type methods map[string]http.Handler
+
+// ServeHTTP implements [http.Handler].
+func (m methods) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	method := r.Method
+	if method == http.MethodHead {
+		method = http.MethodGet
+	}
+	h, ok := m[method]
+	if !ok {
+		allowed := strings.Join(slices.Sorted(maps.Keys(m)), ", ")
+		w.Header().Set("Allow", allowed)
+		problem.Write(w, r, problem.New(http.StatusMethodNotAllowed, "method_not_allowed", fmt.Sprintf("use %s", allowed)))
+		return
+	}
+	h.ServeHTTP(w, r)
+}
