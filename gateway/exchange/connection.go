@@ -47,4 +47,3 @@ func isConnectionField(name string) bool {
 	}
 	return false
 }
-
