@@ -26,6 +26,8 @@ type wasmFilter struct {
 	about   description
 	pool    *pool
 	metrics filterMetrics
+	// failures takes what goes wrong with the filter, once a second at most.
+	failures *guest.Log
 }
 
 var _ filter.Filter = (*wasmFilter)(nil)
@@ -71,6 +73,7 @@ func (h *Host) newFilter(s filter.Spec, m *module) *wasmFilter {
 	if f.limits.Memory == 0 {
 		f.limits.Memory = h.options.Limits.Memory
 	}
+	f.failures = guest.NewLog(h.options.Logger.With("filter", s.Name), 1, h.options.Now)
 	f.shared = &guest.Filter{
 		Name:   s.Name,
 		Config: s.Config,
@@ -152,7 +155,7 @@ func (f *wasmFilter) HandleRequest(ctx context.Context, ex *exchange.Exchange) (
 	if err != nil {
 		if errors.Is(err, errBusy) {
 			f.metrics.queueTimeouts.Inc()
-			f.shared.Log.Line(slog.LevelWarn, "filter is busy", "reason", err.Error())
+			f.failures.Line(slog.LevelWarn, "filter is busy", "reason", err.Error())
 		}
 		return filter.Result{}, fmt.Errorf("filter %q: %w", f.name, err)
 	}
@@ -173,7 +176,7 @@ func (f *wasmFilter) trapped(i *instance, err error) error {
 	f.metrics.traps.Inc()
 	i.End()
 	f.pool.discard(i)
-	f.shared.Log.Line(slog.LevelError, "filter trapped", "reason", err.Error())
+	f.failures.Line(slog.LevelError, "filter trapped", "reason", err.Error())
 	return fmt.Errorf("filter %q: %w", f.name, err)
 }
 

@@ -1,0 +1,4 @@
+// Command mean is a test filter that does everything wrong, on demand.
+package main
+
+func main() {}
