@@ -67,7 +67,6 @@ type App struct {
 	handler   http.Handler
 	relay     *outbox.Relay
 	db        *database.DB
-	bus       *bus.Bus
 	retention time.Duration
 	logger    *slog.Logger
 	swept     prometheus.Counter
@@ -85,7 +84,7 @@ func New(_ context.Context, o Options) (*App, error) {
 		o.Table = identity.DefaultTable()
 	}
 	a := &App{
-		accounts: user.NewAccounts(postgres.New(o.DB), o.Now), db: o.DB, bus: o.Bus,
+		accounts: user.NewAccounts(postgres.New(o.DB), o.Now), db: o.DB,
 		retention: o.Config.PendingRetention, logger: o.Logger,
 		swept: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "gatehouse_user_registrations_swept_total", Help: "Unfinished registrations that were removed.",
@@ -144,15 +143,11 @@ func (a *App) Run(ctx context.Context) error {
 	return err
 }
 
-// Ready reports whether the database and the bus answer.
+// Ready reports whether the database answers. The bus does not count: while it
+// is away requests are served, and their events wait in the outbox.
 func (a *App) Ready(ctx context.Context) error {
 	if err := a.db.Ready(ctx); err != nil {
-		return fmt.Errorf("database: %w", err)
-	}
-	if a.bus != nil {
-		if err := a.bus.Ready(ctx); err != nil {
-			return fmt.Errorf("bus: %w", err)
-		}
+		return fmt.Errorf("user service: %w", err)
 	}
 	return nil
 }
