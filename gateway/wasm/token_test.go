@@ -1,6 +1,9 @@
 package wasm_test
 
 import (
+	"encoding/json"
+	"fmt"
+	"hash/crc32"
 	"testing"
 	"time"
 
@@ -35,4 +38,11 @@ func (b *bench) sign(t testing.TB, typ string, c claims, header map[string]any) 
 		t.Fatal(err)
 	}
 	return token
+}
+
+type rawJSON = json.RawMessage
+
+// withChecksum completes an API key.
+func withChecksum(body string) string {
+	return body + fmt.Sprintf("%08x", crc32.ChecksumIEEE([]byte(body)))
 }
