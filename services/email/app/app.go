@@ -132,7 +132,7 @@ func New(ctx context.Context, o Options) (*App, error) {
 func routes(o Options, archive email.Archive) (http.Handler, error) {
 	authenticate := identity.Authenticate(o.Verifier)
 	mux := http.NewServeMux()
-	mux.Handle("/v1/", authenticate(identity.Allow(o.Table, "edge", rest.New(archive))))
+	mux.Handle("/v1/", authenticate(identity.Allow(o.Table, identity.OperationEdge, rest.New(archive))))
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		problem.Write(w, r, problem.New(http.StatusNotFound, "not_found", "there is nothing at this path"))
 	})
@@ -143,7 +143,7 @@ func routes(o Options, archive email.Archive) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	caught := authenticate(identity.Allow(o.Table, "edge", mailbox.New(dir)))
+	caught := authenticate(identity.Allow(o.Table, identity.OperationEdge, mailbox.New(dir)))
 	// The mailbox goes by the machine, not by a credential: one that came along
 	// is none of its business.
 	open := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -28,7 +28,8 @@ const (
 )
 
 // New returns the handler of everything below /v1 that this service owns. The
-// request's context carries the principal.
+// request's context carries the principal; nobody is answered 401 on every
+// path, known or not.
 func New(archive email.Archive) http.Handler {
 	a := &api{archive: archive}
 	mux := http.NewServeMux()
@@ -37,22 +38,10 @@ func New(archive email.Archive) http.Handler {
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		problem.Write(w, r, problem.New(http.StatusNotFound, "not_found", "there is nothing at this path"))
 	})
-	return authenticated(mux)
+	return identity.RequireAuthenticated(mux)
 }
 
 type api struct{ archive email.Archive }
-
-// authenticated answers nobody with 401 on every path, known or not.
-func authenticated(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !identity.PrincipalFrom(r.Context()).Authenticated() {
-			w.Header().Set("WWW-Authenticate", `Bearer realm="gatehouse"`) // RFC 6750 §3
-			problem.Write(w, r, problem.New(http.StatusUnauthorized, "unauthenticated", "a credential is required"))
-			return
-		}
-		next.ServeHTTP(w, r)
-	})
-}
 
 func (a *api) permitted(next func(http.ResponseWriter, *http.Request) error) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

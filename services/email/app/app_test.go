@@ -1,0 +1,437 @@
+package app_test
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"gatehouse.example/internal/api"
+	"gatehouse.example/internal/api/authapi"
+	"gatehouse.example/internal/bus"
+	"gatehouse.example/internal/bus/embedded"
+	"gatehouse.example/internal/config"
+	"gatehouse.example/internal/database"
+	"gatehouse.example/internal/database/databasetest"
+	"gatehouse.example/internal/event"
+	"gatehouse.example/internal/identity"
+	"gatehouse.example/internal/mtls"
+	"gatehouse.example/internal/pluginhost"
+	"gatehouse.example/internal/problem"
+	"gatehouse.example/migrations"
+	"gatehouse.example/services/email/app"
+	"gatehouse.example/services/email/mailbox"
+)
+
+const domain = "test.internal"
+
+// plugins is a folder with the file transport and its checksum, made once.
+var plugins = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "email-app-test-")
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, "mail-file")
+	if out, err := exec.Command("go", "build", "-o", path, "gatehouse.example/plugins/mail/file").CombinedOutput(); err != nil {
+		return dir, fmt.Errorf("build plugin: %w: %s", err, out)
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return dir, err
+	}
+	sum := fmt.Sprintf("%x  mail-file\n", sha256.Sum256(data))
+	return dir, os.WriteFile(filepath.Join(dir, pluginhost.ChecksumFile), []byte(sum), 0o600)
+})
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if dir, _ := plugins(); dir != "" {
+		_ = os.RemoveAll(dir)
+	}
+	os.Exit(code)
+}
+
+// fixture is the whole service on real parts. Only auth is played: by an HTTP
+// server whose answer a test sets.
+type fixture struct {
+	app     *app.App
+	db      *database.DB
+	bus     *bus.Bus
+	data    string
+	url     string
+	gateway *http.Client
+	token   func(identity.Principal) string
+
+	mu     sync.Mutex
+	answer http.HandlerFunc
+}
+
+func (f *fixture) auth(answer http.HandlerFunc) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.answer = answer
+}
+
+func linkOf(challenge string) string {
+	return "https://id.example.com/verify?challenge=" + challenge + "&code=very-secret-code"
+}
+
+func answerLink(w http.ResponseWriter, r *http.Request) {
+	link := authapi.Link{Link: linkOf(r.PathValue("id")), Purpose: "verify_email", ExpiresAt: time.Now().Add(time.Hour)}
+	_ = json.NewEncoder(w).Encode(link)
+}
+
+func answerProblem(status int, code string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) { problem.Write(w, r, problem.New(status, code, "")) }
+}
+
+func newFixture(t *testing.T) *fixture {
+	t.Helper()
+	f := &fixture{answer: answerLink, data: t.TempDir()}
+	f.db = databasetest.New(t, database.MigrationSet{Service: "email", Schema: "email", Role: "gatehouse_email", FS: migrations.Email})
+	f.startBus(t)
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET "+authapi.PathChallengeLink, func(w http.ResponseWriter, r *http.Request) {
+		f.mu.Lock()
+		answer := f.answer
+		f.mu.Unlock()
+		answer(w, r)
+	})
+	auth := httptest.NewServer(mux)
+	t.Cleanup(auth.Close)
+
+	authority, err := mtls.LoadOrCreateAuthority(filepath.Join(f.data, "ca.pem"), filepath.Join(f.data, "ca-key.pem"), domain, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	own, gateway := issue(t, authority, "email"), issue(t, authority, "gateway")
+	f.app, err = app.New(t.Context(), f.options(t, authapi.New(api.New(api.Options{Base: auth.URL})), own))
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewUnstartedServer(f.app.Handler())
+	server.TLS = own.ServerTLS()
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	f.url = server.URL
+	transport := &http.Transport{TLSClientConfig: gateway.ClientTLS("email")}
+	t.Cleanup(transport.CloseIdleConnections)
+	f.gateway = &http.Client{Transport: transport}
+	minter := identity.NewMinter(gateway, time.Now)
+	f.token = func(p identity.Principal) string {
+		p.Expires = time.Now().Add(time.Minute)
+		token, _, err := minter.Mint(p, "gatehouse")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return token
+	}
+	return f
+}
+
+func (f *fixture) options(t *testing.T, auth *authapi.Client, own *mtls.Bundle) app.Options {
+	t.Helper()
+	dir, err := plugins()
+	if err != nil {
+		t.Fatal(err)
+	}
+	logger := slog.New(slog.NewTextHandler(io.Discard, nil))
+	host, err := pluginhost.New(pluginhost.Options{Directory: dir, Logger: logger})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		if err := host.Stop(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	return app.Options{
+		Config: config.Email{
+			From: "Gatehouse <no-reply@example.com>", Transport: "file",
+			Transports:  map[string]config.Transport{"file": {Plugin: "mail-file", Config: map[string]any{"directory": "mailbox"}}},
+			MaxAttempts: 3, Backoff: 10 * time.Millisecond, MaxBackoff: 20 * time.Millisecond, DevMailbox: true,
+		},
+		Issuer: "https://id.example.com", Environment: "test", DataDir: f.data,
+		DB: f.db, Bus: f.bus, Auth: auth, Plugins: host, Logger: logger, Registry: prometheus.NewRegistry(),
+		Verifier: identity.NewVerifier(own.Roots, domain, "gatehouse", time.Now),
+	}
+}
+
+func issue(t *testing.T, authority *mtls.Authority, service string) *mtls.Bundle {
+	t.Helper()
+	b, err := authority.IssueService(service, time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func (f *fixture) startBus(t *testing.T) {
+	t.Helper()
+	server, err := embedded.Start(embedded.Options{Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(server.Stop)
+	f.bus, err = bus.Connect(t.Context(), bus.Options{URL: server.URL(), Name: "test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(f.bus.Close)
+	if err := f.bus.EnsureStream(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// run runs the service until the test ends.
+func (f *fixture) run(t *testing.T) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- f.app.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("Run: %v", err)
+		}
+	})
+}
+
+func (f *fixture) request(t *testing.T, challenge, to string) event.Event {
+	t.Helper()
+	e, err := event.New(event.SourceAuth, event.TypeVerificationRequested, challenge, event.VerificationRequested{
+		ChallengeID: challenge, UserID: uuid.NewString(), Email: to, Locale: "en", Purpose: "verify_email",
+		ExpiresAt: time.Now().Add(time.Hour),
+	}, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := f.bus.Publish(t.Context(), e); err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
+func (f *fixture) get(t *testing.T, path, token string) (int, []byte) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, f.url+path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("X-Forwarded-For", "127.0.0.1")
+	r.Header.Set("X-Forwarded-Host", "localhost:8080")
+	if token != "" {
+		r.Header.Set("Authorization", "Bearer "+token)
+	}
+	response, err := f.gateway.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return response.StatusCode, body
+}
+
+func (f *fixture) mails(t *testing.T, to string) []mailbox.Item {
+	t.Helper()
+	status, body := f.get(t, "/dev/mailbox?to="+to, "")
+	var page struct{ Items []mailbox.Item }
+	if err := json.Unmarshal(body, &page); err != nil || status != http.StatusOK {
+		t.Fatalf("mailbox: %d %s", status, body)
+	}
+	return page.Items
+}
+
+func (f *fixture) mailTo(t *testing.T, to string) mailbox.Item {
+	t.Helper()
+	var items []mailbox.Item
+	eventually(t, "a mail to "+to, func() bool { items = f.mails(t, to); return len(items) > 0 })
+	return items[0]
+}
+
+// rows is everything the service has stored, as text.
+func (f *fixture) rows(t *testing.T, table string) []string {
+	t.Helper()
+	var rows []string
+	if err := f.db.Bun.NewRaw("SELECT row_to_json(x)::text FROM "+table+" x").Scan(t.Context(), &rows); err != nil {
+		t.Fatal(err)
+	}
+	return rows
+}
+
+func (f *fixture) waitState(t *testing.T, state string) {
+	t.Helper()
+	eventually(t, "state "+state, func() bool {
+		return strings.Contains(strings.Join(f.rows(t, "messages"), "\n"), `"state":"`+state+`"`)
+	})
+}
+
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(10 * time.Second)
+	for !ok() {
+		if time.Now().After(deadline) {
+			t.Fatalf("%s: not within 10 s", what)
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+func TestVerificationMail(t *testing.T) {
+	f := newFixture(t)
+	f.run(t)
+	started := time.Now()
+	e := f.request(t, "c1", "ada@example.com")
+	item := f.mailTo(t, "ada@example.com")
+	if took := time.Since(started); took > 2*time.Second {
+		t.Errorf("the mail took %v", took)
+	}
+	if item.Subject != "Confirm your email address" || len(item.Links) == 0 || item.Links[0] != linkOf("c1") || !strings.Contains(item.HTML, "<a href=") {
+		t.Errorf("mail %+v", item)
+	}
+	f.waitState(t, "sent")
+	for _, table := range []string{"messages", "dead_letters", "outbox", "consumed_events"} {
+		if rows := strings.Join(f.rows(t, table), "\n"); strings.Contains(rows, "very-secret-code") {
+			t.Errorf("%s holds the link: %s", table, rows)
+		}
+	}
+	// The same event under way twice is one mail.
+	e.Source += "/again" // another publication, so that the bus does not drop it
+	if err := f.app.Ready(t.Context()); err != nil {
+		t.Errorf("ready: %v", err)
+	}
+	if err := f.bus.Publish(t.Context(), e); err != nil {
+		t.Fatal(err)
+	}
+	f.request(t, "c2", "bob@example.com")
+	f.mailTo(t, "bob@example.com")
+	if n := len(f.mails(t, "ada@example.com")); n != 1 {
+		t.Errorf("%d mails for one event", n)
+	}
+}
+
+func TestObsoleteChallenge(t *testing.T) {
+	for name, answer := range map[string]http.HandlerFunc{
+		"over":    answerProblem(http.StatusGone, authapi.CodeChallengeOver),
+		"unknown": answerProblem(http.StatusNotFound, authapi.CodeChallengeNotFound),
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFixture(t)
+			f.auth(answer)
+			f.run(t)
+			f.request(t, "c1", "ada@example.com")
+			f.waitState(t, "obsolete")
+			if n := len(f.mails(t, "")); n != 0 {
+				t.Errorf("%d mails", n)
+			}
+		})
+	}
+}
+
+func TestAuthComesBack(t *testing.T) {
+	f := newFixture(t)
+	// A 404 that is not auth's own must not drop the mail either.
+	f.auth(http.NotFound)
+	f.run(t)
+	f.request(t, "c1", "ada@example.com")
+	eventually(t, "a first attempt", func() bool {
+		return strings.Contains(strings.Join(f.rows(t, "messages"), ""), "ask auth for the link")
+	})
+	f.auth(answerLink)
+	f.mailTo(t, "ada@example.com")
+}
+
+func TestPluginDies(t *testing.T) {
+	f := newFixture(t)
+	f.run(t)
+	f.request(t, "c1", "ada@example.com")
+	f.mailTo(t, "ada@example.com")
+	for i := range 3 {
+		signalPlugins(t, syscall.SIGKILL)
+		to := fmt.Sprintf("after%d@example.com", i)
+		f.request(t, "k"+to, to)
+		f.mailTo(t, to)
+	}
+}
+
+// signalPlugins signals the children of this process that run the plugin.
+func signalPlugins(t *testing.T, s syscall.Signal) {
+	t.Helper()
+	dir, err := plugins()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.Command("pgrep", "-P", fmt.Sprint(os.Getpid()), "-f", filepath.Join(dir, "mail-file")).Output()
+	if err != nil {
+		t.Fatalf("no plugin runs: %v", err)
+	}
+	for _, line := range strings.Fields(string(out)) {
+		var pid int
+		if _, err := fmt.Sscan(line, &pid); err != nil || pid <= 1 {
+			t.Fatalf("process number %q", line)
+		}
+		if err := syscall.Kill(pid, s); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestDeadLetter(t *testing.T) {
+	f := newFixture(t)
+	dir := filepath.Join(f.data, "mailbox")
+	// The folder becomes a file, so that nothing can be written, not by root.
+	if err := os.RemoveAll(dir); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(dir, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f.run(t)
+	f.request(t, "c1", "ada@example.com")
+	f.waitState(t, "failed")
+	letters := f.rows(t, "dead_letters")
+	if len(letters) != 1 || !strings.Contains(letters[0], "not a directory") || !strings.Contains(letters[0], `"attempts":3`) {
+		t.Errorf("dead letters %v", letters)
+	}
+	reader := identity.Principal{Kind: identity.KindClient, Subject: "c", ClientID: "c", Scopes: []string{"admin"}}
+	status, body := f.get(t, "/v1/messages?state=failed", f.token(reader))
+	if status != http.StatusOK || !strings.Contains(string(body), "not a directory") {
+		t.Errorf("list: %d %s", status, body)
+	}
+}
+
+func TestEdge(t *testing.T) {
+	f := newFixture(t)
+	if status, _ := f.get(t, "/v1/messages", ""); status != http.StatusUnauthorized {
+		t.Errorf("nobody: %d", status)
+	}
+	if status, _ := f.get(t, "/v1/notifications", ""); status != http.StatusUnauthorized {
+		t.Errorf("nobody: %d", status)
+	}
+	if status, _ := f.get(t, "/dev/mailbox", "not-a-token"); status != http.StatusOK {
+		t.Errorf("mailbox with a credential of no concern: %d", status)
+	}
+	if status, _ := f.get(t, "/", ""); status != http.StatusNotFound {
+		t.Errorf("elsewhere: %d", status)
+	}
+}
