@@ -1,10 +1,12 @@
 package cli
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
 
+	"github.com/goccy/go-yaml"
 	"github.com/spf13/cobra"
 
 	"gatehouse.example/internal/config"
@@ -83,11 +85,11 @@ func newConfig() *cobra.Command {
 			return err
 		}
 		if *out == outputJSON {
-			v, err := config.Tree(text)
+			v, err := yaml.YAMLToJSON(text)
 			if err != nil {
 				return err
 			}
-			return printJSON(cmd.OutOrStdout(), v)
+			return printJSON(cmd.OutOrStdout(), json.RawMessage(v))
 		}
 		_, err = cmd.OutOrStdout().Write(text)
 		return err

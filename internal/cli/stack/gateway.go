@@ -1,0 +1,139 @@
+package stack
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	gateway "gatehouse.example/gateway/app"
+	"gatehouse.example/gateway/wasm"
+	"gatehouse.example/gateway/wasm/capability"
+	"gatehouse.example/internal/api/authapi"
+	"gatehouse.example/internal/bus"
+	"gatehouse.example/internal/jose"
+	"gatehouse.example/internal/mtls"
+	"gatehouse.example/internal/problem"
+	"gatehouse.example/internal/telemetry"
+	"gatehouse.example/plugins/filters"
+)
+
+// startGateway starts the gateway; certificate is for its TLS listeners of mode
+// dev; nil refuses them.
+func (s *Stack) startGateway(ctx context.Context, certificate *tls.Certificate) error {
+	bundle, tele, err := s.identityOf(ctx, PartGateway)
+	if err != nil {
+		return err
+	}
+	events, err := s.connectBus(ctx, PartGateway)
+	if err != nil {
+		return err
+	}
+	revoked, err := s.followRevocations(events)
+	if err != nil {
+		return err
+	}
+	host, err := s.filterHost(ctx, bundle, revoked, tele)
+	if err != nil {
+		return err
+	}
+	g, err := gateway.New(ctx, gateway.Options{
+		ConfigFile: s.cfg.ResolveFile(s.cfg.Gateway.File),
+		Listen:     s.cfg.Gateway.Listen, ListenTLS: s.cfg.Gateway.ListenTLS,
+		AdminListen: s.cfg.Gateway.AdminListen, AdminSocket: s.cfg.ResolveData(s.cfg.Gateway.AdminSocket),
+		DevCertificate: certificate, Bundle: bundle, Resolve: s.reach, Filters: host, Issuer: s.cfg.Issuer,
+		Logger: tele.Logger, Registry: tele.Registry, Gatherer: s.gatherers, Tracer: tele.Tracer, Now: time.Now,
+		Ready: func(ctx context.Context) error {
+			if !revoked.Connected() {
+				return errors.New("the list of revocations is not followed")
+			}
+			return nil
+		},
+	})
+	if err != nil {
+		return fmt.Errorf("gateway: %w", err)
+	}
+	s.apps = append(s.apps, named{PartGateway, g.Ready})
+	at := g.Addresses()
+	s.addresses.HTTP, s.addresses.HTTPS, s.addresses.Admin = at.HTTP, at.HTTPS, at.Admin
+	s.keepGateway(g)
+	return nil
+}
+
+// keepGateway runs the gateway; without its listeners the process is useless.
+func (s *Stack) keepGateway(g *gateway.App) {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if err := g.Run(ctx); err != nil && ctx.Err() == nil {
+			s.fail(fmt.Errorf("gateway: %w", err))
+		}
+	}()
+	s.onStop(PartGateway, func(stop context.Context) error {
+		cancel()
+		select {
+		case <-done:
+			return nil
+		case <-stop.Done():
+			return stop.Err()
+		}
+	})
+}
+
+// followRevocations loads what was revoked before the gateway serves anybody.
+func (s *Stack) followRevocations(events *bus.Bus) (*bus.Revocations, error) {
+	ctx, cancel := context.WithCancel(context.Background())
+	revoked, err := bus.FollowRevocations(ctx, events)
+	if err != nil {
+		cancel()
+		return nil, fmt.Errorf("gateway: %w", err)
+	}
+	s.onStop("revocations", func(context.Context) error { cancel(); return nil })
+	return revoked, nil
+}
+
+// filterHost gives filters the capabilities that auth stands behind.
+func (s *Stack) filterHost(ctx context.Context, bundle *mtls.Bundle, revoked *bus.Revocations, tele *telemetry.Telemetry) (*wasm.Host, error) {
+	authority := s.auth(bundle)
+	host, err := wasm.New(ctx, wasm.Options{
+		CacheDir: s.cfg.ResolveData("cache/filters"),
+		Builtin:  filters.Module,
+		Tokens: capability.NewTokenVerifier(capability.TokenOptions{
+			Issuer: s.cfg.Issuer, Keys: jose.NewRemoteSet(jose.RemoteOptions{Fetch: authority.JWKS}), Revocations: revoked, Leeway: 5 * time.Second,
+		}),
+		Keys: capability.NewKeyVerifier(capability.KeyOptions{
+			Authority: keyAuthority{authority}, Environment: s.cfg.Environment, Revocations: revoked,
+		}),
+		Logger: tele.Logger, Registry: tele.Registry,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("gateway: %w", err)
+	}
+	s.onStop("filters", host.Close)
+	return host, nil
+}
+
+// keyAuthority asks auth for API keys.
+type keyAuthority struct{ auth *authapi.Client }
+
+var _ capability.KeyAuthority = keyAuthority{}
+
+// VerifyAPIKey implements capability.KeyAuthority.
+func (k keyAuthority) VerifyAPIKey(ctx context.Context, key string) (capability.APIKey, error) {
+	v, err := k.auth.VerifyAPIKey(ctx, key)
+	var p *problem.Problem
+	if errors.As(err, &p) && p.Status == http.StatusNotFound {
+		return capability.APIKey{}, capability.ErrKeyInvalid
+	}
+	if err != nil {
+		return capability.APIKey{}, err
+	}
+	found := capability.APIKey{ID: v.ID, OwnerKind: v.OwnerKind, OwnerID: v.OwnerID, Scopes: v.Scopes, Roles: v.Roles}
+	if v.ExpiresAt != nil {
+		found.ExpiresAt = *v.ExpiresAt
+	}
+	return found, nil
+}
