@@ -9,6 +9,7 @@ package jsonconf
 import (
 	"errors"
 	"strconv"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -161,21 +162,39 @@ func (p *parser) object(depth int) (value, bool) {
 	}
 }
 
+// number reads a number by the grammar of RFC 8259 §6.
 func (p *parser) number() (value, bool) {
 	start := p.pos
-	for p.pos < len(p.data) {
-		c := p.data[p.pos]
-		if (c < '0' || c > '9') && c != '-' && c != '+' && c != '.' && c != 'e' && c != 'E' {
-			break
-		}
-		p.pos++
-	}
-	text := string(p.data[start:p.pos])
-	if _, err := strconv.ParseFloat(text, 64); err != nil || text[0] == '+' || text[0] == '.' {
-		p.pos = start
+	p.one("-")
+	if !p.one("0") && p.digits() == 0 {
 		return value{}, false
 	}
-	return value{kind: kindNumber, text: text}, true
+	if p.one(".") && p.digits() == 0 {
+		return value{}, false
+	}
+	if p.one("eE") {
+		p.one("+-")
+		if p.digits() == 0 {
+			return value{}, false
+		}
+	}
+	return value{kind: kindNumber, text: string(p.data[start:p.pos])}, true
+}
+
+// one accepts one byte out of set.
+func (p *parser) one(set string) bool {
+	if p.pos < len(p.data) && strings.IndexByte(set, p.data[p.pos]) >= 0 {
+		p.pos++
+		return true
+	}
+	return false
+}
+
+func (p *parser) digits() int {
+	start := p.pos
+	for p.one("0123456789") {
+	}
+	return p.pos - start
 }
 
 func (p *parser) str() (string, bool) {

@@ -1,0 +1,250 @@
+package filtertest
+
+import (
+	"encoding/binary"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	filterv1 "gatehouse.example/pluginspec/filter/v1"
+	"gatehouse.example/sdk/filter/internal/host"
+)
+
+// gateway is a gateway in memory.
+type gateway struct {
+	t       testing.TB
+	config  string
+	grants  map[string]bool
+	tokens  map[string]verdict
+	keys    map[string]verdict
+	limits  []limit
+	started bool
+	now     time.Duration
+	logs    []string
+
+	request   Request
+	response  Response
+	deferred  []filterv1.Operation
+	answered  bool
+	read      [2]int
+	written   [2]bool
+	failure   string
+	lastError string
+}
+
+type verdict struct {
+	status filterv1.Status
+	who    Principal
+}
+
+type limit struct {
+	interval, tolerance time.Duration
+	burst               uint32
+	arrival             map[string]time.Duration
+}
+
+var _ host.Host = (*gateway)(nil)
+
+func newGateway(t testing.TB, config string) *gateway {
+	return &gateway{t: t, config: config, grants: map[string]bool{}, tokens: map[string]verdict{}, keys: map[string]verdict{}}
+}
+
+func (g *gateway) begin(r Request) {
+	if r.Method == "" {
+		r.Method = http.MethodGet
+	}
+	if r.URI == "" {
+		r.URI = "/"
+	}
+	if !r.Source.IsValid() {
+		r.Source = netip.MustParseAddr("192.0.2.1")
+	}
+	r.Header = r.Header.Clone()
+	if r.Header == nil {
+		r.Header = http.Header{}
+	}
+	attributes := map[string]string{}
+	for k, v := range r.Attributes {
+		attributes[k] = v
+	}
+	r.Attributes = attributes
+	g.request, g.response = r, Response{Header: http.Header{}}
+	g.deferred, g.answered, g.read, g.written = nil, false, [2]int{}, [2]bool{}
+}
+
+func (g *gateway) respond() {
+	g.response = g.request.Response
+	g.response.Header = g.response.Header.Clone()
+	if g.response.Header == nil {
+		g.response.Header = http.Header{}
+	}
+	if g.response.Status == 0 {
+		g.response.Status = http.StatusOK
+	}
+}
+
+func (g *gateway) refuse(s filterv1.Status, why string) filterv1.Status {
+	g.lastError = why
+	return s
+}
+
+// Config implements host.Lifecycle.
+func (g *gateway) Config(buf []byte) int { return put(buf, g.config) }
+
+// Fail implements host.Lifecycle.
+func (g *gateway) Fail(msg string) { g.failure = msg }
+
+// LastError implements host.Lifecycle.
+func (g *gateway) LastError(buf []byte) int { return put(buf, g.lastError) }
+
+// EnableFeatures implements host.Lifecycle.
+func (g *gateway) EnableFeatures(f uint32) uint32 { return f }
+
+// LogEnabled implements host.Lifecycle.
+func (g *gateway) LogEnabled(int32) bool { return true }
+
+// Log implements host.Lifecycle.
+func (g *gateway) Log(_ int32, msg string) { g.logs = append(g.logs, strings.Clone(msg)) }
+
+func put(buf []byte, s string) int {
+	if len(s) <= len(buf) {
+		copy(buf, s)
+	}
+	return len(s)
+}
+
+func sensitive(name string) bool {
+	return slices.Contains([]string{"authorization", "proxy-authorization", "cookie", "x-api-key"}, strings.ToLower(name))
+}
+
+// Snapshot implements host.Exchange.
+func (g *gateway) Snapshot(buf []byte) int {
+	r := &g.request
+	u, err := url.ParseRequestURI(r.URI)
+	if err != nil {
+		g.t.Fatalf("request URI: %v", err)
+	}
+	b := []byte{filterv1.SnapshotVersion}
+	for _, s := range []string{r.Method, r.URI, "http", "localhost", u.Path, u.RawQuery, "HTTP/1.1", r.Source.Unmap().String()} {
+		b = filterv1.AppendString(b, s)
+	}
+	b = filterv1.AppendUint32(b, 40000)
+	ip := r.Source.As16()
+	b = append(b, ip[:]...)
+	b = filterv1.AppendString(filterv1.AppendString(b, r.Route), "0197a0aa-0000-7000-8000-000000000001")
+	var fields []byte
+	count := uint32(0)
+	for _, name := range slices.Sorted(func(yield func(string) bool) {
+		for name := range r.Header {
+			if !yield(name) {
+				return
+			}
+		}
+	}) {
+		if sensitive(name) && !g.grants[filterv1.GrantSensitiveHeaders] {
+			continue
+		}
+		for _, v := range r.Header[name] {
+			fields = filterv1.AppendString(filterv1.AppendLower(fields, name), v)
+			count++
+		}
+	}
+	b = append(filterv1.AppendUint32(b, count), fields...)
+	return put(buf, string(b))
+}
+
+// Principal implements host.Exchange.
+func (g *gateway) Principal(field string, buf []byte) int {
+	p := g.request.Principal
+	value := map[string]string{
+		"kind": p.Kind, "sub": p.Subject, "client_id": p.ClientID, "sid": p.SessionID,
+		"jti": p.TokenID, "scope": p.Scope, "roles": p.Roles, "credential": p.Credential,
+	}[field]
+	if value == "" {
+		return int(filterv1.Absent)
+	}
+	return put(buf, value)
+}
+
+// Attribute implements host.Exchange.
+func (g *gateway) Attribute(name string, buf []byte) int {
+	value, ok := g.request.Attributes[name]
+	if !ok {
+		return int(filterv1.Absent)
+	}
+	return put(buf, value)
+}
+
+// LimitPolicy implements host.Capabilities.
+func (g *gateway) LimitPolicy(rate, per, burst int64) int32 {
+	if rate < 1 || per < rate || burst < 1 {
+		return -int32(g.refuse(filterv1.StatusBadArgument, "rate, period and burst have to be positive"))
+	}
+	interval := time.Duration(per / rate)
+	g.limits = append(g.limits, limit{interval, interval * time.Duration(burst), uint32(burst), map[string]time.Duration{}})
+	return int32(len(g.limits) - 1)
+}
+
+// LimitTake implements host.Capabilities.
+func (g *gateway) LimitTake(policy int32, key []byte, cost uint32, result *[filterv1.LimitResultSize]byte) filterv1.Status {
+	if policy < 0 || int(policy) >= len(g.limits) {
+		return g.refuse(filterv1.StatusBadArgument, "unknown limit")
+	}
+	l := g.limits[policy]
+	arrival := max(l.arrival[string(key)], g.now)
+	next := arrival + l.interval*time.Duration(cost)
+	status, retry := filterv1.StatusOK, time.Duration(0)
+	if over := next - g.now - l.tolerance; over > 0 {
+		status, retry, next = filterv1.StatusLimited, over, arrival
+	} else {
+		l.arrival[string(key)] = next
+	}
+	binary.LittleEndian.PutUint32(result[0:], uint32((l.tolerance-(next-g.now))/l.interval))
+	binary.LittleEndian.PutUint32(result[4:], uint32((next - g.now).Milliseconds()))
+	binary.LittleEndian.PutUint32(result[8:], uint32(retry.Milliseconds()))
+	return status
+}
+
+// TokenPolicy implements host.Capabilities.
+func (g *gateway) TokenPolicy([]byte) int32 { return 0 }
+
+// VerifyToken implements host.Capabilities.
+func (g *gateway) VerifyToken(_ int32, token string) filterv1.Status {
+	if token == "" {
+		scheme, rest, _ := strings.Cut(g.request.Header.Get("Authorization"), " ")
+		if !strings.EqualFold(scheme, "Bearer") {
+			return filterv1.StatusAbsent
+		}
+		token = rest
+	}
+	return g.settle(g.tokens, token, "token")
+}
+
+// VerifyKey implements host.Capabilities.
+func (g *gateway) VerifyKey(key string) filterv1.Status {
+	if key == "" {
+		if key = g.request.Header.Get("X-API-Key"); key == "" {
+			return filterv1.StatusAbsent
+		}
+	}
+	return g.settle(g.keys, key, "key")
+}
+
+func (g *gateway) settle(known map[string]verdict, credential, kind string) filterv1.Status {
+	if g.request.Principal.Kind != "" {
+		return filterv1.StatusConflict
+	}
+	v, ok := known[credential]
+	if !ok {
+		return filterv1.StatusInvalid
+	}
+	if v.status == filterv1.StatusOK {
+		g.request.Principal = v.who
+		g.request.Principal.Credential = kind
+	}
+	return v.status
+}
