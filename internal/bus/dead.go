@@ -1,0 +1,111 @@
+package bus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"gatehouse.example/internal/event"
+)
+
+// Headers of a dead event.
+const (
+	headerConsumer = "Gatehouse-Consumer"
+	headerError    = "Gatehouse-Error"
+)
+
+// DeadEvent is an event that a consumer gave up.
+type DeadEvent struct {
+	// Sequence names it for Replay.
+	Sequence uint64 `json:"sequence"`
+	// Consumer gave it up, at the time Died, because of Error.
+	Consumer string    `json:"consumer"`
+	Error    string    `json:"error"`
+	Died     time.Time `json:"died"`
+	// Event is empty if the data was no event; Data is what there was.
+	Event event.Event `json:"event"`
+	Data  []byte      `json:"-"`
+}
+
+// bury keeps an event that a consumer gives up, once for each delivery in the
+// main stream.
+func (b *Bus) bury(ctx context.Context, c *Consumer, msg jetstream.Msg, e event.Event, cause error) error {
+	dead := nats.NewMsg(subjectDead + c.Name)
+	dead.Data = msg.Data()
+	dead.Header.Set(headerConsumer, c.Name)
+	text := []rune(cause.Error())
+	dead.Header.Set(headerError, strconv.Quote(string(text[:min(len(text), 500)])))
+	id := c.Name + "/" + e.ID
+	if md, err := msg.Metadata(); err == nil {
+		id = c.Name + "/" + strconv.FormatUint(md.Sequence.Stream, 10)
+	}
+	if err := b.store(ctx, dead, jetstream.WithMsgID(id)); err != nil {
+		return fmt.Errorf("keep dead event: %w", err)
+	}
+	return nil
+}
+
+// Dead returns up to limit events that consumers gave up, oldest first, from
+// the sequence on.
+func (b *Bus) Dead(ctx context.Context, from uint64, limit int) ([]DeadEvent, error) {
+	stream, err := b.js.Stream(ctx, StreamDead)
+	if err != nil {
+		return nil, fmt.Errorf("dead events: %w", err)
+	}
+	info := stream.CachedInfo()
+	all := []DeadEvent{}
+	for seq := max(from, info.State.FirstSeq); seq <= info.State.LastSeq && len(all) < limit; seq++ {
+		d, err := deadAt(ctx, stream, seq)
+		switch {
+		case errors.Is(err, jetstream.ErrMsgNotFound): // replayed
+		case err != nil:
+			return nil, fmt.Errorf("dead events: %w", err)
+		default:
+			all = append(all, d)
+		}
+	}
+	return all, nil
+}
+
+func deadAt(ctx context.Context, stream jetstream.Stream, seq uint64) (DeadEvent, error) {
+	msg, err := stream.GetMsg(ctx, seq)
+	if err != nil {
+		return DeadEvent{}, err
+	}
+	d := DeadEvent{Sequence: msg.Sequence, Consumer: msg.Header.Get(headerConsumer), Died: msg.Time.UTC(), Data: msg.Data}
+	if d.Error, err = strconv.Unquote(msg.Header.Get(headerError)); err != nil {
+		d.Error = msg.Header.Get(headerError)
+	}
+	if e, err := event.Parse(msg.Data); err == nil {
+		d.Event = e
+	}
+	return d, nil
+}
+
+// Replay publishes a dead event again and takes it out of the dead ones. All
+// consumers get it; those that had consumed it recognise its id.
+func (b *Bus) Replay(ctx context.Context, sequence uint64) error {
+	stream, err := b.js.Stream(ctx, StreamDead)
+	if err != nil {
+		return fmt.Errorf("replay dead event %d: %w", sequence, err)
+	}
+	d, err := deadAt(ctx, stream, sequence)
+	if err != nil {
+		return fmt.Errorf("replay dead event %d: %w", sequence, err)
+	}
+	if d.Event.ID == "" {
+		return fmt.Errorf("replay dead event %d: its data is no event", sequence)
+	}
+	if err := b.publish(ctx, d.Event, fmt.Sprintf("%s/replay/%d", d.Event.ID, sequence)); err != nil {
+		return err
+	}
+	if err := stream.DeleteMsg(ctx, sequence); err != nil {
+		return fmt.Errorf("remove dead event %d: %w", sequence, err)
+	}
+	return nil
+}
