@@ -4,6 +4,7 @@ go 1.26.0
 
 require (
 	gatehouse.example/pluginspec v0.0.0
+	github.com/google/go-cmp v0.7.0
 	github.com/hashicorp/go-hclog v1.6.3
 	github.com/hashicorp/go-plugin v1.8.0
 	google.golang.org/grpc v1.85.0

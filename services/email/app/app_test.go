@@ -214,7 +214,7 @@ func (f *fixture) run(t *testing.T) {
 	})
 }
 
-func (f *fixture) request(t *testing.T, challenge, to string) event.Event {
+func (f *fixture) request(t *testing.T, challenge, to string) {
 	t.Helper()
 	e, err := event.New(event.SourceAuth, event.TypeVerificationRequested, challenge, event.VerificationRequested{
 		ChallengeID: challenge, UserID: uuid.NewString(), Email: to, Locale: "en", Purpose: "verify_email",
@@ -226,7 +226,6 @@ func (f *fixture) request(t *testing.T, challenge, to string) event.Event {
 	if err := f.bus.Publish(t.Context(), e); err != nil {
 		t.Fatal(err)
 	}
-	return e
 }
 
 func (f *fixture) get(t *testing.T, path, token string) (int, []byte) {
@@ -301,7 +300,7 @@ func TestVerificationMail(t *testing.T) {
 	f := newFixture(t)
 	f.run(t)
 	started := time.Now()
-	e := f.request(t, "c1", "ada@example.com")
+	f.request(t, "c1", "ada@example.com")
 	item := f.mailTo(t, "ada@example.com")
 	if took := time.Since(started); took > 2*time.Second {
 		t.Errorf("the mail took %v", took)
@@ -315,14 +314,11 @@ func TestVerificationMail(t *testing.T) {
 			t.Errorf("%s holds the link: %s", table, rows)
 		}
 	}
-	// The same event under way twice is one mail.
-	e.Source += "/again" // another publication, so that the bus does not drop it
 	if err := f.app.Ready(t.Context()); err != nil {
 		t.Errorf("ready: %v", err)
 	}
-	if err := f.bus.Publish(t.Context(), e); err != nil {
-		t.Fatal(err)
-	}
+	// Another event for the same challenge is the same cause.
+	f.request(t, "c1", "ada@example.com")
 	f.request(t, "c2", "bob@example.com")
 	f.mailTo(t, "bob@example.com")
 	if n := len(f.mails(t, "ada@example.com")); n != 1 {
