@@ -8,7 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 
-	"gatehouse.example/internal/api"
+	"gatehouse.example/internal/problem"
 )
 
 // The error codes of RFC 6749 §4.1.2.1 and §5.2, OpenID Connect Core §3.1.2.6,
@@ -64,7 +64,7 @@ func AsError(ctx context.Context, err error) *Error {
 	if e, ok := errors.AsType[*Error](err); ok {
 		return e
 	}
-	if errors.Is(err, api.ErrUnavailable) {
+	if p, ok := errors.AsType[*problem.Problem](err); ok && p.Status == http.StatusServiceUnavailable {
 		return &Error{Code: TemporarilyUnavailable, Description: "try again in a moment", Status: http.StatusServiceUnavailable}
 	}
 	if ctx.Err() == nil {
