@@ -91,6 +91,8 @@ type Outcome struct {
 var (
 	// ErrNotFound says that there is no such message.
 	ErrNotFound = errors.New("message not found")
+	// ErrMalformed says that an event can't become a message, now or later.
+	ErrMalformed = errors.New("malformed event")
 	// ErrObsolete says that the cause of a message is gone; it is not sent.
 	ErrObsolete = errors.New("the challenge is no longer pending")
 	// ErrLeaseLost says that an attempt took so long that another sender took

@@ -35,11 +35,15 @@ func NewReceiver(intake Intake, now func() time.Time, queued func()) *Receiver {
 func EventTypes() []string { return []string{event.TypeVerificationRequested} }
 
 // Handle stores the message that e causes. Handling an event again does
-// nothing. An error means that the event was not consumed.
+// nothing.
+//
+// # Errors
+//
+// The event was not consumed. With [ErrMalformed] it never will be.
 func (r *Receiver) Handle(ctx context.Context, e event.Event) error {
 	m, err := r.messageOf(e)
 	if err != nil {
-		return fmt.Errorf("event %s of type %s: %w", e.ID, e.Type, err)
+		return fmt.Errorf("%w %s of type %s: %w", ErrMalformed, e.ID, e.Type, err)
 	}
 	queued, err := r.intake.EnqueueOnce(ctx, e, m)
 	if err != nil {

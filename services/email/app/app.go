@@ -24,6 +24,7 @@ import (
 	"gatehouse.example/internal/bus"
 	"gatehouse.example/internal/config"
 	"gatehouse.example/internal/database"
+	"gatehouse.example/internal/event"
 	"gatehouse.example/internal/identity"
 	"gatehouse.example/internal/pluginhost"
 	"gatehouse.example/internal/problem"
@@ -36,6 +37,9 @@ import (
 
 // consumer is the durable name under which the service reads events.
 const consumer = "email"
+
+// maxPending is how many events are at work at once.
+const maxPending = 8
 
 // Options configures [New].
 type Options struct {
@@ -168,7 +172,9 @@ func (a *App) Run(ctx context.Context) error {
 	work, ctx := errgroup.WithContext(ctx)
 	work.Go(func() error {
 		err := a.bus.Consume(ctx, bus.Consumer{
-			Name: consumer, Types: email.EventTypes(), Handle: a.receiver.Handle, Logger: a.logger,
+			Name: consumer, Types: email.EventTypes(), Handle: a.handle,
+			// Mails need no order, so one that waits holds up no other.
+			MaxAckPending: maxPending, Logger: a.logger,
 		})
 		if ctx.Err() != nil {
 			return nil
@@ -177,6 +183,14 @@ func (a *App) Run(ctx context.Context) error {
 	})
 	work.Go(func() error { return a.sender.Run(ctx) })
 	return work.Wait()
+}
+
+func (a *App) handle(ctx context.Context, e event.Event) error {
+	err := a.receiver.Handle(ctx, e)
+	if errors.Is(err, email.ErrMalformed) {
+		return bus.Permanent(err)
+	}
+	return err
 }
 
 // Ready reports whether database, bus and transport plugin are there.

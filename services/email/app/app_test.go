@@ -326,6 +326,19 @@ func TestVerificationMail(t *testing.T) {
 	}
 }
 
+func TestMalformedEventHoldsUpNothing(t *testing.T) {
+	f := newFixture(t)
+	f.run(t)
+	for i := range 10 { // more than are at work at once
+		f.request(t, fmt.Sprint("bad", i), "not an address")
+	}
+	f.request(t, "c1", "ada@example.com")
+	f.mailTo(t, "ada@example.com")
+	if rows := f.rows(t, "messages"); len(rows) != 1 {
+		t.Errorf("messages %v", rows)
+	}
+}
+
 func TestObsoleteChallenge(t *testing.T) {
 	for name, answer := range map[string]http.HandlerFunc{
 		"over":    answerProblem(http.StatusGone, authapi.CodeChallengeOver),
