@@ -1,13 +1,14 @@
 package wasm
 
 import (
+	"bytes"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
-
-	"crypto/rand"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
@@ -32,6 +33,9 @@ type instance struct {
 	stack [2]uint64
 	// guestContext is what handle_request gave for handle_response.
 	guestContext uint32
+	// early is what the guest has written of the response's body before it let
+	// the request go on.
+	early []byte
 }
 
 var _ filter.ResponsePhase = (*instance)(nil)
@@ -134,12 +138,13 @@ func (i *instance) request(ctx context.Context, ex *exchange.Exchange) (answered
 		}
 		return true, nil
 	}
+	i.early = ex.Response.Body.Bytes
 	deferResponse(ex)
 	return false, nil
 }
 
 // deferResponse keeps what the guest has said of a response that is not its
-// own for the moment when there is one: the header. Status and body are the
+// own for the moment when there is one: the header. The status is the
 // upstream's.
 func deferResponse(ex *exchange.Exchange) {
 	h := &ex.Response.Header
@@ -159,9 +164,32 @@ func deferResponse(ex *exchange.Exchange) {
 	ex.Response.Body = exchange.Body{}
 }
 
+// prepend puts what the guest has written early before the body of the
+// response, as hosts do that send as they go.
+func prepend(early []byte, r *exchange.Response) {
+	if len(early) == 0 {
+		return
+	}
+	r.Header.Del("Content-Length")
+	b := &r.Body
+	if b.Stream == nil {
+		b.SetBytes(append(early, b.Bytes...))
+		return
+	}
+	b.Stream = struct {
+		io.Reader
+		io.Closer
+	}{io.MultiReader(bytes.NewReader(early), b.Stream), b.Stream}
+	if b.Length >= 0 {
+		b.Length += int64(len(early))
+	}
+}
+
 // HandleResponse implements [filter.ResponsePhase].
-func (i *instance) HandleResponse(ctx context.Context, _ *exchange.Exchange, failed bool) error {
+func (i *instance) HandleResponse(ctx context.Context, ex *exchange.Exchange, failed bool) error {
 	f := i.owner
+	prepend(i.early, &ex.Response)
+	i.early = nil
 	f.metrics.responses.Inc()
 	i.Respond(ctx)
 	i.stack = [2]uint64{uint64(i.guestContext), 0}
