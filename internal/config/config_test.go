@@ -30,11 +30,11 @@ func TestShippedFileHoldsTheDefaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	body, problem := parseDocument(shipped, data)
-	if problem != nil {
-		t.Fatal(problem)
+	body, problems := parseDocument(shipped, data)
+	if len(problems) > 0 {
+		t.Fatal(problems)
 	}
-	c := newChecker(shipped)
+	c := &checker{file: shipped, origin: map[string]string{}}
 	c.value(body, reflect.TypeFor[Config](), nil)
 	for _, key := range keyPaths(reflect.TypeFor[Config](), "") {
 		if c.origin[key] == "" {

@@ -77,20 +77,13 @@ func Load(src Source) (*Config, error) {
 }
 
 func (l *layers) file(file string, data []byte) {
-	body, problem := parseDocument(file, data)
-	if problem != nil {
-		l.problems = append(l.problems, *problem)
-		return
+	body, problems := parseDocument(file, data)
+	c := &checker{file: file, problems: problems, origin: l.origin}
+	var tree any
+	if body != nil {
+		tree, _ = c.value(body, reflect.TypeFor[Config](), nil)
 	}
-	if body == nil {
-		return
-	}
-	c := newChecker(file)
-	tree, _ := c.value(body, reflect.TypeFor[Config](), nil)
 	l.problems = append(l.problems, sortByPlace(c.problems)...)
-	for key, where := range c.origin {
-		l.origin[key] = where
-	}
 	l.merge(tree)
 }
 

@@ -74,11 +74,12 @@ func editDistance(a, b string) int {
 }
 
 // sortByPlace orders problems by line and column; those of one place keep their
-// order.
+// order. What an alias repeats is reported once.
 func sortByPlace(problems []positioned) []Problem {
 	slices.SortStableFunc(problems, func(a, b positioned) int {
 		return cmp.Or(cmp.Compare(a.line, b.line), cmp.Compare(a.column, b.column))
 	})
+	problems = slices.Compact(problems)
 	out := make([]Problem, len(problems))
 	for i, p := range problems {
 		out[i] = p.Problem

@@ -20,41 +20,50 @@ import (
 // unmarshal themselves do, a time.Duration is a text such as "5m", and null or
 // an empty section leaves v's value as it is. The error wraps [Problem]s.
 func DecodeStrict(file string, data []byte, v any) error {
-	body, problem := parseDocument(file, data)
-	if problem != nil {
-		return *problem
+	body, problems := parseDocument(file, data)
+	c := &checker{file: file, problems: problems, origin: map[string]string{}}
+	if body != nil {
+		c.value(body, reflect.TypeOf(v), nil)
+	}
+	if len(c.problems) > 0 {
+		return join(sortByPlace(c.problems))
 	}
 	if body == nil {
 		return nil
 	}
-	c := newChecker(file)
-	c.value(body, reflect.TypeOf(v), nil)
-	if len(c.problems) > 0 {
-		return join(sortByPlace(c.problems))
-	}
-	if err := yaml.UnmarshalWithOptions(data, v, yaml.Strict()); err != nil {
-		return c.problemOf(body, err).Problem
+	// The parser refused duplicate keys.
+	if err := yaml.NodeToValue(body, v, yaml.DisallowUnknownField()); err != nil {
+		return problemOf(file, body, err).Problem
 	}
 	return nil
 }
 
-func parseDocument(file string, data []byte) (ast.Node, *Problem) {
-	document, err := parser.ParseBytes(data, 0)
+// parseDocument returns the one document of a file without aliases, or nil if
+// there is none or it cannot be used.
+func parseDocument(file string, data []byte) (ast.Node, []positioned) {
+	parsed, err := parser.ParseBytes(data, 0)
 	if err != nil {
-		p := newChecker(file).problemOf(nil, err).Problem
-		return nil, &p
+		return nil, []positioned{problemOf(file, nil, err)}
 	}
 	var body ast.Node
-	for _, doc := range document.Docs {
-		if doc.Body == nil || doc.Body.Type() == ast.NullType {
+	for _, document := range parsed.Docs {
+		if document.Body == nil || document.Body.Type() == ast.NullType {
 			continue
 		}
 		if body != nil {
-			return nil, &Problem{Where: place(file, doc.Body.GetToken()), Message: "there is a second document; one file holds one"}
+			return nil, []positioned{problemAt(file, document.Body, "there is a second document; one file holds one")}
 		}
-		body = doc.Body
+		body = document.Body
 	}
-	return body, nil
+	if body == nil {
+		return nil, nil
+	}
+	x := &expander{file: file, anchors: map[string]expanded{}}
+	whole := x.expand(body)
+	if whole.size >= maxExpanded {
+		return nil, x.problems
+	}
+	return whole.node, x.problems
 }
 
 func place(file string, tk *token.Token) string {
@@ -67,23 +76,13 @@ func place(file string, tk *token.Token) string {
 // checker compares a document with a Go type and keeps what is right of it.
 type checker struct {
 	file     string
-	anchors  map[string]ast.Node
 	problems []positioned
 	// origin says where each value stands, by its path joined with dots.
 	origin map[string]string
 }
 
-func newChecker(file string) *checker {
-	return &checker{file: file, anchors: map[string]ast.Node{}, origin: map[string]string{}}
-}
-
 func (c *checker) report(node ast.Node, format string, args ...any) {
-	tk := firstToken(node)
-	p := positioned{Problem: Problem{Where: place(c.file, tk), Message: fmt.Sprintf(format, args...)}}
-	if tk != nil && tk.Position != nil {
-		p.line, p.column = tk.Position.Line, tk.Position.Column
-	}
-	c.problems = append(c.problems, p)
+	c.problems = append(c.problems, problemAt(c.file, node, format, args...))
 }
 
 // firstToken returns the token at which a reader would look for the node. The
@@ -104,15 +103,10 @@ func firstToken(node ast.Node) *token.Token {
 // map[string]any for a section, []any for a list, else a t. ok is false if
 // there is nothing to use.
 func (c *checker) value(node ast.Node, t reflect.Type, path []string) (v any, ok bool) {
-	node, done := c.resolve(node)
-	if node == nil {
+	if node == nil || node.Type() == ast.NullType {
 		return nil, false
 	}
-	defer done()
 	t = deref(t)
-	if node.Type() == ast.NullType {
-		return nil, false
-	}
 	c.origin[strings.Join(path, ".")] = place(c.file, firstToken(node))
 	if t != durationType && decodesItself(t) {
 		return c.custom(node, t)
@@ -144,33 +138,6 @@ func (c *checker) value(node ast.Node, t reflect.Type, path []string) (v any, ok
 	}
 }
 
-// resolve follows anchors, aliases and tags to the node that holds the value.
-// done must be called after the value was looked at: an anchor is known only
-// then, so that it cannot contain itself.
-func (c *checker) resolve(node ast.Node) (resolved ast.Node, done func()) {
-	done = func() {}
-	for {
-		switch n := node.(type) {
-		case *ast.AnchorNode:
-			before := done
-			name := n.Name.GetToken().Value
-			done = func() { c.anchors[name] = n.Value; before() }
-			node = n.Value
-		case *ast.AliasNode:
-			target, ok := c.anchors[n.Value.GetToken().Value]
-			if !ok {
-				c.report(node, "no anchor &%s stands before this alias", n.Value.GetToken().Value)
-				return nil, done
-			}
-			node = target
-		case *ast.TagNode:
-			node = n.Value
-		default:
-			return node, done
-		}
-	}
-}
-
 func (c *checker) section(mapping ast.MapNode, t reflect.Type, path []string) map[string]any {
 	var types map[string]reflect.Type
 	var names []string
@@ -180,10 +147,6 @@ func (c *checker) section(mapping ast.MapNode, t reflect.Type, path []string) ma
 	out := map[string]any{}
 	for entries := mapping.MapRange(); entries.Next(); {
 		key := entries.Key()
-		if key.IsMergeKey() {
-			c.merge(entries.Value(), t, path, out)
-			continue
-		}
 		name := key.GetToken().Value
 		inner, known := types[name]
 		switch {
@@ -198,29 +161,6 @@ func (c *checker) section(mapping ast.MapNode, t reflect.Type, path []string) ma
 		}
 	}
 	return out
-}
-
-// merge adds the keys of "<<" that the section has not itself.
-func (c *checker) merge(node ast.Node, t reflect.Type, path []string, out map[string]any) {
-	node, done := c.resolve(node)
-	if node == nil {
-		return
-	}
-	defer done()
-	switch n := node.(type) {
-	case *ast.SequenceNode:
-		for _, item := range n.Values {
-			c.merge(item, t, path, out)
-		}
-	case ast.MapNode:
-		for name, v := range c.section(n, t, path) {
-			if _, ok := out[name]; !ok {
-				out[name] = v
-			}
-		}
-	default:
-		c.report(node, "expected a section to merge, found %s", describe(node))
-	}
 }
 
 func (c *checker) list(list *ast.SequenceNode, t reflect.Type, path []string) []any {
@@ -249,9 +189,13 @@ func (c *checker) scalar(node ast.Node, t reflect.Type) (any, bool) {
 	case t.Kind() == reflect.Float32 || t.Kind() == reflect.Float64:
 		fits = kind == ast.IntegerType || kind == ast.FloatType
 	}
-	v := reflect.New(t)
-	if !fits || yaml.NodeToValue(node, v.Interface()) != nil {
+	if !fits {
 		c.report(node, "%s is not %s", describe(node), wanted(t))
+		return nil, false
+	}
+	v := reflect.New(t)
+	if err := yaml.NodeToValue(node, v.Interface()); err != nil {
+		c.report(node, "%s does not fit into %s", describe(node), wanted(t))
 		return nil, false
 	}
 	return v.Elem().Interface(), true
@@ -263,20 +207,17 @@ func (c *checker) custom(node ast.Node, t reflect.Type) (any, bool) {
 	if err == nil {
 		return v.Elem().Interface(), true
 	}
-	if len(ast.Filter(ast.AliasType, node)) > 0 {
-		return nil, false // the node alone cannot follow its aliases; the document can
-	}
 	if rewritesPositions(t) || !errors.As(err, new(yaml.Error)) {
 		c.report(node, "%s", firstLine(err.Error()))
 	} else {
-		c.problems = append(c.problems, c.problemOf(node, err))
+		c.problems = append(c.problems, problemOf(c.file, node, err))
 	}
 	return nil, false
 }
 
 // problemOf turns an error of the YAML library into a line of ours.
-func (c *checker) problemOf(node ast.Node, err error) positioned {
-	p := positioned{Problem: Problem{Where: c.file, Message: firstLine(err.Error())}}
+func problemOf(file string, node ast.Node, err error) positioned {
+	p := positioned{Problem: Problem{Where: file, Message: firstLine(err.Error())}}
 	var tk *token.Token
 	if node != nil {
 		tk = node.GetToken()
@@ -287,7 +228,7 @@ func (c *checker) problemOf(node ast.Node, err error) positioned {
 			tk = t
 		}
 	}
-	p.Where = place(c.file, tk)
+	p.Where = place(file, tk)
 	if tk != nil && tk.Position != nil {
 		p.line, p.column = tk.Position.Line, tk.Position.Column
 	}
