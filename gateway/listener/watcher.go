@@ -139,7 +139,8 @@ func (c *conn) drain() {
 	if !ok || half.CloseWrite() != nil {
 		return
 	}
-	_ = c.Conn.SetReadDeadline(time.Now().Add(lingerTime))
+	until := time.Now().Add(lingerTime)
+	_ = c.Conn.SetReadDeadline(until)
 	var buffer [4 << 10]byte
 	for left := lingerBytes; left > 0; {
 		n, err := c.Conn.Read(buffer[:])
@@ -148,6 +149,8 @@ func (c *conn) drain() {
 		}
 		left -= n
 	}
+	// It sends and does not look: with full buffers it has to.
+	time.Sleep(time.Until(until))
 }
 
 // start runs the watcher until the returned function is called, which waits.

@@ -5,10 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"gatehouse.example/gateway/exchange"
@@ -167,8 +167,10 @@ func (rt *roundTrip) field(name, value string) {
 // that answers before it has read everything is heard.
 type upload struct {
 	done chan struct{}
-	err  error // of the client's side: reading the body
-	fine bool  // the whole body was written
+	// failed is set before the connection is closed because of err.
+	failed atomic.Bool
+	err    error // of the client's side: reading the body
+	fine   bool  // the whole body was written
 }
 
 var copyBuffers = sync.Pool{New: func() any { return new([32 << 10]byte) }}
@@ -197,17 +199,23 @@ func (u *upload) run(c *conn, stream io.Reader, length int64, deadline time.Time
 			break
 		}
 		if readErr != nil {
-			u.err = readErr
-			_ = c.Conn.Close() // wakes who waits for a response that cannot come
+			u.fail(c, readErr)
 			return
 		}
 	}
 	if w.left > 0 {
-		u.err = fmt.Errorf("%w: body is shorter than declared", ErrRequest)
-		_ = c.Conn.Close()
+		u.fail(c, fmt.Errorf("%w: body is shorter than declared", ErrRequest))
 		return
 	}
 	u.fine = w.end()
+}
+
+// fail ends an upload whose body cannot be read, and wakes who waits for a
+// response that cannot come.
+func (u *upload) fail(c *conn, err error) {
+	u.err = err
+	u.failed.Store(true)
+	_ = c.Conn.Close()
 }
 
 // lastWords is how long an upstream that stopped reading may take to say why.
@@ -272,14 +280,10 @@ func (u *upload) abort(ex *exchange.Exchange) error {
 	if u == nil {
 		return nil
 	}
-	select {
-	case <-u.done:
-	default:
-		ex.Request.Body.Close() // ends a Read that waits for the client
-		<-u.done
-		return nil
-	}
-	if u.err == nil || errors.Is(u.err, net.ErrClosed) {
+	own := u.failed.Load() // else a Read fails because it is ended here
+	ex.Request.Body.Close()
+	<-u.done
+	if !own {
 		return nil
 	}
 	if errors.Is(u.err, exchange.ErrBodyTooLarge) {
