@@ -49,6 +49,7 @@ func TestClientAuthentication(t *testing.T) {
 		"both methods":                       {form("client_secret", "x"), basic(basicClient.ClientID, basicClient.ClientSecret), 400, "invalid_request"},
 		"two ids":                            {form("client_id", postClient.ClientID), basic(basicClient.ClientID, basicClient.ClientSecret), 400, "invalid_request"},
 		"nobody":                             {form(), "", 401, "invalid_client"},
+		"an id that is not text":             {form(), basic("\xff\x00", "x"), 401, "invalid_client"},
 		"bearer":                             {form(), "Bearer x", 401, "invalid_client"},
 		"client credentials of a public one": {form("client_id", public.ClientID), "", 400, "unauthorized_client"},
 	} {
@@ -275,6 +276,9 @@ func TestClientsAPI(t *testing.T) {
 	s.call(operator(), "GET", "/v1/clients?cursor=%21", "").want(t, 400)
 	s.call(operator(), "GET", "/v1/clients/"+ids[0], "").want(t, 200)
 	s.call(operator(), "GET", "/v1/clients/nobody", "").want(t, 404)
+	s.call(operator(), "GET", "/v1/clients/%00", "").want(t, 404)
+	s.call(operator(), "GET", "/v1/clients/%ff", "").want(t, 404)
+	s.call(operator(), "DELETE", "/v1/clients/%00", "").want(t, 404)
 	s.call(operator(), "DELETE", "/v1/clients/"+ids[0], "").want(t, 204)
 	s.call(operator(), "DELETE", "/v1/clients/"+ids[0], "").want(t, 404)
 	s.call(operator(), "PUT", "/v1/clients/"+ids[1], "{}").want(t, 405)

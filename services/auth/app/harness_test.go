@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
@@ -18,6 +19,7 @@ import (
 	"gatehouse.example/internal/api"
 	"gatehouse.example/internal/api/authapi"
 	"gatehouse.example/internal/api/userapi"
+	"gatehouse.example/internal/bus"
 	"gatehouse.example/internal/config"
 	"gatehouse.example/internal/database"
 	"gatehouse.example/internal/database/databasetest"
@@ -38,12 +40,13 @@ const (
 
 // system is an auth service on a real schema, with a user service of its own.
 type system struct {
-	t      *testing.T
-	db     *database.DB
-	app    *app.App
-	server *httptest.Server
-	users  *people
-	minter *identity.Minter
+	t       *testing.T
+	db      *database.DB
+	app     *app.App
+	server  *httptest.Server
+	users   *people
+	minter  *identity.Minter
+	options app.Options
 	// ahead is how far the service's clock is in front.
 	ahead atomic.Int64
 	// peer is the service at the other end of the connections.
@@ -54,7 +57,8 @@ func (s *system) now() time.Time { return time.Now().Add(time.Duration(s.ahead.L
 
 func (s *system) advance(d time.Duration) { s.ahead.Add(int64(d)) }
 
-func start(t *testing.T) *system {
+// start starts the service; with a broker it can Run.
+func start(t *testing.T, broker ...*bus.Bus) *system {
 	t.Helper()
 	s := &system{t: t, users: newPeople()}
 	s.db = databasetest.New(t, database.MigrationSet{Service: "auth", Schema: "auth", Role: "gatehouse_auth", FS: migrations.Auth})
@@ -70,22 +74,33 @@ func start(t *testing.T) *system {
 	s.minter = identity.NewMinter(gateway, time.Now)
 	userServer := httptest.NewServer(s.users)
 	t.Cleanup(userServer.Close)
-	s.app, err = app.New(t.Context(), app.Options{
+	s.options = app.Options{
 		Config: config.Auth{AllowRegistration: true}, Issuer: issuer, Environment: "test", DataDir: dir, DB: s.db,
 		Verifier:        identity.NewVerifier(gateway.Roots, "test.example", "gatehouse", time.Now),
 		Users:           userapi.New(api.New(api.Options{Base: userServer.URL})),
 		BootstrapClient: &app.BootstrapClient{ClientID: "bootstrap", ClientSecret: "bootstrap-secret"},
+		Logger:          slog.New(slog.DiscardHandler),
 		Now:             s.now,
-	})
-	if err != nil {
-		t.Fatal(err)
 	}
+	if len(broker) > 0 {
+		s.options.Bus = broker[0]
+	}
+	s.restart()
 	s.as("gateway")
 	s.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.app.Handler().ServeHTTP(w, r.WithContext(identity.WithPeer(r.Context(), *s.peer.Load())))
 	}))
 	t.Cleanup(s.server.Close)
 	return s
+}
+
+// restart makes the service anew on what it has stored.
+func (s *system) restart() {
+	s.t.Helper()
+	var err error
+	if s.app, err = app.New(s.t.Context(), s.options); err != nil {
+		s.t.Fatal(err)
+	}
 }
 
 // as makes the following requests come from another service.

@@ -25,10 +25,12 @@ type Registration struct {
 	// RedirectURIs are compared exactly; at least one for authorization_code.
 	RedirectURIs           []string `json:"redirect_uris"`
 	PostLogoutRedirectURIs []string `json:"post_logout_redirect_uris"`
-	// GrantTypes is ["authorization_code"] if empty.
+	// GrantTypes is ["authorization_code", "refresh_token"] if empty.
 	GrantTypes []auth.GrantType `json:"grant_types"`
-	// Scopes is what tokens of the client may allow at most; absent: openid,
-	// profile and email.
+	// Scopes is what tokens of the client may allow at most. Absent, a client
+	// that acts only for people may have the scopes of OpenID Connect and
+	// users:read and users:write, which let a person manage itself; one that
+	// also acts for itself has to ask.
 	Scopes []string `json:"scopes"`
 	// Resources are further audiences that the client may ask for (RFC 8707).
 	Resources []string `json:"resources"`
@@ -85,10 +87,13 @@ func (b *Registration) fillIn() {
 		}
 	}
 	if len(b.GrantTypes) == 0 {
-		b.GrantTypes = []auth.GrantType{auth.GrantAuthorizationCode}
+		b.GrantTypes = []auth.GrantType{auth.GrantAuthorizationCode, auth.GrantRefreshToken}
 	}
-	if b.Scopes == nil {
-		b.Scopes = []string{auth.ScopeOpenID, auth.ScopeProfile, auth.ScopeEmail}
+	if b.Scopes == nil && slices.Contains(b.GrantTypes, auth.GrantAuthorizationCode) {
+		b.Scopes = auth.OIDCScopes()
+		if !slices.Contains(b.GrantTypes, auth.GrantClientCredentials) {
+			b.Scopes = append(b.Scopes, rbac.UsersRead, rbac.UsersWrite)
+		}
 	}
 }
 

@@ -46,8 +46,8 @@ func (s *Challenges) RequestChallenge(ctx context.Context, c auth.Challenge, fir
 			return err
 		}
 		var recent, lastHour int
-		if err := tx.QueryRowContext(ctx, `SELECT count(*) FILTER (WHERE created_at > ?), count(*) FROM challenges WHERE user_id = ?::uuid AND created_at > ?`,
-			clock(c.CreatedAt.Add(-limit.Interval)), c.UserID, clock(c.CreatedAt.Add(-time.Hour))).Scan(&recent, &lastHour); err != nil {
+		if err := tx.QueryRowContext(ctx, `SELECT count(*) FILTER (WHERE created_at > ? AND purpose = ?), count(*) FROM challenges WHERE user_id = ?::uuid AND created_at > ?`,
+			clock(c.CreatedAt.Add(-limit.Interval)), string(c.Purpose), c.UserID, clock(c.CreatedAt.Add(-time.Hour))).Scan(&recent, &lastHour); err != nil {
 			return err
 		}
 		if recent > 0 || lastHour >= limit.PerHour {

@@ -31,6 +31,9 @@ func scanClient(row pgx.Row, c *auth.Client, more ...any) error {
 
 // Client returns the client with its secrets, or [auth.ErrNotFound].
 func (s *Clients) Client(ctx context.Context, id string) (auth.Client, error) {
+	if !isText(id) {
+		return auth.Client{}, fmt.Errorf("load client %q: %w", id, auth.ErrNotFound)
+	}
 	var c auth.Client
 	var hashes [][]byte
 	row := s.db.Pool.QueryRow(ctx, `SELECT `+clientColumns+`,

@@ -9,7 +9,9 @@ package postgres
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -34,6 +36,9 @@ func isUUID(id string) bool {
 	_, err := uuid.Parse(id)
 	return err == nil && len(id) == 36
 }
+
+// isText reports whether a text that came from outside can be stored at all.
+func isText(s string) bool { return utf8.ValidString(s) && !strings.ContainsRune(s, 0) }
 
 // list keeps NOT NULL arrays from becoming NULL.
 func list[S ~string](in []S) []string {

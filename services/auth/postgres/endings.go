@@ -160,6 +160,9 @@ func (s *Endings) DeleteAPIKey(ctx context.Context, ownerKind, ownerID, id strin
 // DeleteClient removes a client with its secrets, codes, refresh tokens and API
 // keys, or returns [auth.ErrNotFound].
 func (s *Endings) DeleteClient(ctx context.Context, id string, now time.Time) error {
+	if !isText(id) {
+		return fmt.Errorf("delete client: %w", auth.ErrNotFound)
+	}
 	return s.tx(ctx, "delete client", func(ctx context.Context, tx bun.Tx) error {
 		if err := s.endFamilies(ctx, tx, "client", now, `client_id = ?`, id); err != nil {
 			return err

@@ -7,6 +7,7 @@
 package rest
 
 import (
+	"bytes"
 	"encoding/base64"
 	"errors"
 	"io"
@@ -126,7 +127,7 @@ func ReadPage(r *http.Request) (Page, error) {
 	}
 	if text := query.Get("cursor"); text != "" {
 		raw, err := base64.RawURLEncoding.DecodeString(text)
-		if err != nil || !utf8.Valid(raw) || len(raw) == 0 || raw[0] == 0 {
+		if err != nil || !utf8.Valid(raw) || len(raw) == 0 || bytes.IndexByte(raw, 0) >= 0 {
 			return p, problem.New(http.StatusBadRequest, "invalid_cursor", "cursor is not one that a list gave")
 		}
 		p.After = string(raw)
