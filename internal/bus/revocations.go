@@ -35,6 +35,23 @@ func (b *Bus) revocationsBucket(ctx context.Context) (*KeyValue, error) {
 	})
 }
 
+// awaitRevocationsBucket waits for a broker that is not there yet.
+func (b *Bus) awaitRevocationsBucket(ctx context.Context) (*KeyValue, error) {
+	for {
+		kv, err := b.revocationsBucket(ctx)
+		if err == nil || !isUnavailable(err) && b.conn.IsConnected() {
+			return kv, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, err
+		case <-b.life.Done():
+			return nil, ErrDisconnected
+		case <-time.After(200 * time.Millisecond):
+		}
+	}
+}
+
 // Revoke puts a session, key or token on the list until the time at which
 // nobody would accept it anyway; the zero time means forever. It returns when
 // the broker has stored it.
@@ -84,7 +101,7 @@ type Revocations struct {
 // ctx.
 func FollowRevocations(ctx context.Context, b *Bus) (*Revocations, error) {
 	r := &Revocations{bus: b}
-	kv, err := b.revocationsBucket(ctx)
+	kv, err := b.awaitRevocationsBucket(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("load revocations: %w", err)
 	}

@@ -90,7 +90,7 @@ func Start(o Options) (*Server, error) {
 	ns.SetLoggerV2(log, false, false, false)
 	ns.Start()
 	s := &Server{nats: ns, token: token}
-	if !ns.ReadyForConnections(startTimeout) || !ns.JetStreamEnabled() {
+	if !log.awaitReady(ns) {
 		s.Stop()
 		return nil, fmt.Errorf("embedded NATS in %s does not start: %w", o.Dir, log.cause())
 	}
