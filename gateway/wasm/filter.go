@@ -32,8 +32,9 @@ type wasmFilter struct {
 
 var _ filter.Filter = (*wasmFilter)(nil)
 
-// grants are those that this host knows.
-var grants = []string{filterv1.GrantToken, filterv1.GrantKey, filterv1.GrantSensitiveHeaders}
+// grants are those that a configuration may name. "kv" is part of the public
+// contract; a filter that imports it does not start yet.
+var grants = []string{filterv1.GrantToken, filterv1.GrantKey, filterv1.GrantSensitiveHeaders, "kv"}
 
 // Build implements [filter.Builder]: it compiles the module, starts a first
 // instance with the configuration, and checks what it needs.
@@ -157,11 +158,15 @@ func (f *wasmFilter) HandleRequest(ctx context.Context, ex *exchange.Exchange) (
 			f.metrics.queueTimeouts.Inc()
 			f.failures.Line(slog.LevelWarn, "filter is busy", "reason", err.Error())
 		}
-		return filter.Result{}, fmt.Errorf("filter %q: %w", f.name, err)
+		return filter.Result{}, err
 	}
 	f.metrics.requests.Inc()
 	answered, err := i.request(ctx, ex)
 	if err != nil {
+		// Half an answer is none, whether the request fails or goes on.
+		ex.Response.Status = 0
+		ex.Response.Header.Reset()
+		ex.Response.Body.SetBytes(nil)
 		return filter.Result{}, f.trapped(i, err)
 	}
 	if answered || !f.about.ResponsePhase {
@@ -177,7 +182,7 @@ func (f *wasmFilter) trapped(i *instance, err error) error {
 	i.End()
 	f.pool.discard(i)
 	f.failures.Line(slog.LevelError, "filter trapped", "reason", err.Error())
-	return fmt.Errorf("filter %q: %w", f.name, err)
+	return err
 }
 
 // Close implements [filter.Filter].

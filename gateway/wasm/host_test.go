@@ -115,7 +115,7 @@ func TestTraps(t *testing.T) {
 	b := newBench(t)
 	f := b.build(t, "mean", "")
 	for path, want := range map[string]string{
-		"/panic": "", "/exit": "code 3", "/nil": "", "/recurse": "", "/hoard": "",
+		"/panic": "on purpose", "/exit": "code 3", "/nil": "", "/recurse": "", "/hoard": "",
 		"/pointer": "outside the guest's memory", "/crlf": "control byte", "/name": "not a token",
 	} {
 		t.Run(path[1:], func(t *testing.T) {

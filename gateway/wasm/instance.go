@@ -68,12 +68,12 @@ func (f *wasmFilter) instantiate(ctx context.Context) (i *instance, err error) {
 		WithSysWalltime().
 		WithSysNanotime().
 		WithRandSource(rand.Reader).
-		WithStdout(f.shared.Log).
-		WithStderr(f.shared.Log)
+		WithStdout(&in.Output).
+		WithStderr(&in.Output)
 	start := experimental.WithMemoryAllocator(in, allocator{limit: f.limits.Memory})
 	mod, err := f.host.runtime.InstantiateModule(start, f.module.compiled, config)
 	if err != nil {
-		return nil, fmt.Errorf("instantiate: %w", trapError(err))
+		return nil, fmt.Errorf("instantiate: %w", trapError(in, err))
 	}
 	f.metrics.instances.Inc()
 	return &instance{
@@ -90,7 +90,7 @@ func (i *instance) start() error {
 	if f := i.module.ExportedFunction(filterv1.ExportStart); f != nil {
 		result, err := f.Call(i.Instance)
 		if err != nil {
-			return fmt.Errorf("%s: %w", filterv1.ExportStart, trapError(err))
+			return fmt.Errorf("%s: %w", filterv1.ExportStart, trapError(i.Instance, err))
 		}
 		if uint32(result[0]) != 0 {
 			if i.Failure == "" {
@@ -112,7 +112,7 @@ func (i *instance) describe() (description, error) {
 	}
 	result, err := f.Call(i.Instance)
 	if err != nil {
-		return description{}, fmt.Errorf("%s: %w", filterv1.ExportDescribe, trapError(err))
+		return description{}, fmt.Errorf("%s: %w", filterv1.ExportDescribe, trapError(i.Instance, err))
 	}
 	text, ok := i.module.Memory().Read(uint32(result[0]>>32), uint32(result[0]))
 	if !ok {
@@ -129,7 +129,7 @@ func (i *instance) describe() (description, error) {
 func (i *instance) request(ctx context.Context, ex *exchange.Exchange) (answered bool, err error) {
 	i.Begin(ctx, ex)
 	if err := i.handleRequest.CallWithStack(i.Instance, i.stack[:]); err != nil {
-		return false, trapError(err)
+		return false, trapError(i.Instance, err)
 	}
 	i.guestContext = uint32(i.stack[0] >> 32)
 	if i.Answered || uint32(i.stack[0]) == 0 {
@@ -197,7 +197,7 @@ func (i *instance) HandleResponse(ctx context.Context, ex *exchange.Exchange, fa
 		i.stack[1] = 1
 	}
 	if err := i.handleResponse.CallWithStack(i.Instance, i.stack[:]); err != nil {
-		return f.trapped(i, trapError(err))
+		return f.trapped(i, trapError(i.Instance, err))
 	}
 	i.Release()
 	return nil
@@ -215,16 +215,23 @@ func (i *instance) close() {
 	i.owner.metrics.instances.Dec()
 }
 
-// trapError is a trap without the stack trace that wazero appends: one line.
-func trapError(err error) error {
+// trapError is a trap in one line: what the guest said of it, or what the
+// runtime did, without its stack trace.
+func trapError(in *guest.Instance, err error) error {
 	var exit *sys.ExitError
-	if errors.As(err, &exit) {
+	said := in.Output.FirstLine()
+	switch {
+	case errors.As(err, &exit) && said != "":
+		return fmt.Errorf("the guest ended itself with code %d: %s", exit.ExitCode(), said)
+	case errors.As(err, &exit):
 		return fmt.Errorf("the guest ended itself with code %d", exit.ExitCode())
-	}
-	if errors.Is(err, exchange.ErrBodyTooLarge) {
+	case errors.Is(err, exchange.ErrBodyTooLarge):
 		return exchange.ErrBodyTooLarge
 	}
 	text, _, _ := strings.Cut(err.Error(), "\n")
 	text = strings.TrimSuffix(text, " (recovered by wazero)")
+	if said != "" {
+		text += ": " + said
+	}
 	return errors.New(text)
 }

@@ -7,12 +7,14 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
+	"github.com/tetratelabs/wazero/experimental"
 
 	filterv1 "gatehouse.example/pluginspec/filter/v1"
 
@@ -67,7 +69,8 @@ func (h *Host) acquireModule(ctx context.Context, binary []byte) (*module, error
 
 	// Others that want the same module wait here; others do not.
 	m.once.Do(func() {
-		if m.compiled, m.err = h.runtime.CompileModule(ctx, binary); m.err != nil {
+		workers := experimental.WithCompilationWorkers(ctx, runtime.GOMAXPROCS(0))
+		if m.compiled, m.err = h.runtime.CompileModule(workers, binary); m.err != nil {
 			m.err = fmt.Errorf("compile: %w", m.err)
 		} else {
 			m.err = checkModule(m.compiled)

@@ -99,6 +99,8 @@ type Instance struct {
 	Limits []capability.LimitPolicy
 	Tokens []capability.TokenPolicy
 
+	// Output is what the guest has written to standard output and error.
+	Output Output
 	// Scratch is memory for encoding, kept between calls.
 	Scratch []byte
 
@@ -117,6 +119,7 @@ func New(f *Filter) *Instance {
 		Context: context.Background(),
 		Filter:  f,
 		Request: context.Background(),
+		Output:  Output{log: f.Log},
 		Scratch: make([]byte, 0, 4<<10),
 		seed:    maphash.MakeSeed(),
 	}
@@ -151,6 +154,7 @@ func (in *Instance) Begin(ctx context.Context, ex *exchange.Exchange) {
 	in.Answered = false
 	in.BodyRead, in.BodyWritten = [2]int{}, [2]bool{}
 	in.LastError = ""
+	in.Output.Reset()
 }
 
 // Respond prepares the instance for the response of the request it has seen.
@@ -234,6 +238,7 @@ func (in *Instance) Changeable(name string) bool {
 // ABI, and what it would do next cannot be trusted.
 type Trap string
 
+// Error returns what the guest did wrong.
 func (t Trap) Error() string { return string(t) }
 
 // Log writes a guest's lines with a limit of lines per second. It is safe for

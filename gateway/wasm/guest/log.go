@@ -62,16 +62,37 @@ func (l *Log) Line(level slog.Level, text string, attrs ...any) {
 	l.logger.Log(context.Background(), level, strings.ToValidUTF8(text, "�"), attrs...)
 }
 
-// Write takes what the guest writes to standard output and error: a Go guest's
-// panic, mostly.
-func (l *Log) Write(p []byte) (int, error) {
-	if text := strings.TrimSpace(string(p[:min(len(p), maxLineBytes)])); text != "" {
-		l.Line(slog.LevelDebug, text, "stream", "stderr")
-	}
-	return len(p), nil
-}
-
 // Unavailable says that credentials of a kind cannot be verified.
 func (l *Log) Unavailable(kind, why string) {
 	l.Line(slog.LevelWarn, "credential cannot be verified", "kind", kind, "reason", why)
 }
+
+// Output takes what a guest writes to standard output and error: a Go guest's
+// panic, mostly. It belongs to one instance.
+type Output struct {
+	log  *Log
+	text []byte
+}
+
+// maxOutputBytes bounds what is kept of a guest's output.
+const maxOutputBytes = 1 << 10
+
+// Write implements io.Writer.
+func (o *Output) Write(p []byte) (int, error) {
+	if room := maxOutputBytes - len(o.text); room > 0 {
+		o.text = append(o.text, p[:min(room, len(p))]...)
+	}
+	if text := strings.TrimSpace(string(p[:min(len(p), maxLineBytes)])); text != "" {
+		o.log.Line(slog.LevelDebug, text, "stream", "stderr")
+	}
+	return len(p), nil
+}
+
+// FirstLine returns the first line written since the last Reset.
+func (o *Output) FirstLine() string {
+	line, _, _ := strings.Cut(strings.TrimSpace(string(o.text)), "\n")
+	return strings.ToValidUTF8(line, "�")
+}
+
+// Reset forgets what was written.
+func (o *Output) Reset() { o.text = o.text[:0] }

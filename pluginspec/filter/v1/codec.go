@@ -17,13 +17,12 @@ func AppendBytes(dst, p []byte) []byte {
 
 // AppendLower appends s as a string with ASCII letters in lower case.
 func AppendLower(dst []byte, s string) []byte {
-	dst = AppendUint32(dst, uint32(len(s)))
-	for i := range len(s) {
-		c := s[i]
+	dst = AppendString(dst, s)
+	written := dst[len(dst)-len(s):]
+	for i, c := range written {
 		if 'A' <= c && c <= 'Z' {
-			c += 'a' - 'A'
+			written[i] = c + 'a' - 'A'
 		}
-		dst = append(dst, c)
 	}
 	return dst
 }

@@ -87,7 +87,9 @@
 //
 // All changes of the request phase in one crossing: a list of operations, each
 // a u8 ([Op]) followed by its operands. Either all are made or, where one is
-// malformed, none. See the constants for the operands. Changes of the
+// malformed, none. See the constants for the operands. Host cannot be changed;
+// fields that carry credentials only with "headers.sensitive"; attributes
+// "claim.*" are the host's. Changes of the
 // response's header are deferred: they are made when there is a response,
 // whoever answers, in order. [OpReply] answers the request; handle_request
 // then returns next = 0.
