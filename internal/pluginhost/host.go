@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
 	"sync"
 	"time"
 
@@ -18,8 +17,8 @@ import (
 type Options struct {
 	// Directory holds the binaries and the file SHA256SUMS.
 	Directory string
-	// RuntimeDirectory takes the sockets; the default is the system's folder
-	// for temporary files. A long path does not fit a Unix socket.
+	// RuntimeDirectory takes a folder with the sockets; the default is the
+	// system's folder for temporary files. A long path does not fit a socket.
 	RuntimeDirectory string
 	// Logger takes the host's and the plugins' log; nil discards it.
 	Logger *slog.Logger
@@ -70,6 +69,7 @@ type Host struct {
 	options  Options
 	logger   *slog.Logger
 	launcher *launcher
+	runtime  *runtimeDir
 	metrics  metrics
 
 	mu      sync.Mutex
@@ -84,10 +84,15 @@ func New(o Options) (*Host, error) {
 	if err != nil {
 		return nil, fmt.Errorf("plugin metrics: %w", err)
 	}
+	runtime, err := newRuntimeDir(o.RuntimeDirectory)
+	if err != nil {
+		return nil, err
+	}
 	return &Host{
 		options:  o,
 		logger:   o.Logger,
 		launcher: newLauncher(),
+		runtime:  runtime,
 		metrics:  m,
 		plugins:  map[string]*Plugin{},
 	}, nil
@@ -108,9 +113,6 @@ func (o Options) withDefaults() Options {
 	fill(&o.MaxBackoff, 30*time.Second)
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.NewTextHandler(io.Discard, nil))
-	}
-	if o.RuntimeDirectory == "" {
-		o.RuntimeDirectory = os.TempDir()
 	}
 	return o
 }
@@ -175,8 +177,9 @@ func (h *Host) Stop(ctx context.Context) error {
 			return fmt.Errorf("stop plugin %q: %w", name, context.Cause(ctx))
 		}
 	}
-	if first {
-		h.launcher.stop()
+	if !first {
+		return nil
 	}
-	return nil
+	h.launcher.stop()
+	return h.runtime.remove()
 }

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
+	"strings"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -39,7 +40,7 @@ func (h *Host) launch(ctx context.Context, spec Spec) (_ *instance, err error) {
 	if err != nil {
 		return nil, err
 	}
-	workDir, err := os.MkdirTemp(h.options.RuntimeDirectory, "gatehouse-plugin-")
+	workDir, err := os.MkdirTemp(h.runtime.path, "")
 	if err != nil {
 		return nil, fmt.Errorf("make folder for the socket: %w", err)
 	}
@@ -86,7 +87,8 @@ func (h *Host) clientConfig(kind contract, in *instance, log *logReader) *plugin
 func (in *instance) connect(ctx context.Context, kind contract, spec Spec) error {
 	protocol, err := in.client.Client()
 	if err != nil {
-		return fmt.Errorf("start: %w", err)
+		// go-plugin explains in several lines.
+		return fmt.Errorf("start: %s", strings.Join(strings.Fields(err.Error()), " "))
 	}
 	client, ok := protocol.(*plugin.GRPCClient)
 	if !ok {

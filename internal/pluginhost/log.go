@@ -65,8 +65,12 @@ func (l *logReader) forward(line []byte) {
 			attrs = append(attrs, slog.Any(key, record[key]))
 		}
 	}
+	last := message
+	if cause, ok := record["error"].(string); ok {
+		last += ": " + cause
+	}
 	l.mu.Lock()
-	l.line = message
+	l.line = last
 	l.mu.Unlock()
 	l.logger.LogAttrs(context.Background(), level, message, attrs...)
 }

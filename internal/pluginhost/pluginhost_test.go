@@ -29,7 +29,7 @@ const hostEnv = "PLUGINHOST_TEST_HOST"
 
 // binaries is the folder with the plugin and SHA256SUMS, made once.
 var binaries = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "pluginhost-test-")
+	dir, err := os.MkdirTemp("", "ph-test-")
 	if err != nil {
 		return "", err
 	}
@@ -58,7 +58,7 @@ func TestMain(m *testing.M) {
 
 // runHost starts a plugin, prints its process number, and waits.
 func runHost(dir string) int {
-	host, err := pluginhost.New(pluginhost.Options{Directory: dir})
+	host, err := pluginhost.New(pluginhost.Options{Directory: dir, RuntimeDirectory: dir})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
@@ -357,6 +357,45 @@ func TestNoOrphan(t *testing.T) {
 	time.Sleep(200 * time.Millisecond)
 	if alive(pid) {
 		t.Fatalf("process %d is an orphan", pid)
+	}
+	checkSweep(t, dir)
+}
+
+// checkSweep looks whether the next host removes what the killed one left, and
+// leaves alone what belongs to a living one.
+func checkSweep(t *testing.T, dir string) {
+	t.Helper()
+	pattern := filepath.Join(dir, "gatehouse-plugins-*")
+	left, err := filepath.Glob(pattern)
+	if err != nil || len(left) != 1 {
+		t.Fatalf("left by the killed host: %v, %v", left, err)
+	}
+	var hosts []*pluginhost.Host
+	for range 2 {
+		old := time.Now().Add(-time.Hour)
+		all, _ := filepath.Glob(pattern)
+		for _, path := range all {
+			if err := os.Chtimes(path, old, old); err != nil {
+				t.Fatal(err)
+			}
+		}
+		host, err := pluginhost.New(pluginhost.Options{RuntimeDirectory: dir})
+		if err != nil {
+			t.Fatal(err)
+		}
+		hosts = append(hosts, host)
+	}
+	now, _ := filepath.Glob(pattern)
+	if len(now) != 2 || now[0] == left[0] || now[1] == left[0] {
+		t.Errorf("folders %v, want those of two living hosts without %v", now, left)
+	}
+	for _, host := range hosts {
+		if err := host.Stop(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+	if now, _ = filepath.Glob(pattern); len(now) != 0 {
+		t.Errorf("left after Stop: %v", now)
 	}
 }
 
