@@ -14,6 +14,7 @@ type newClientRequest struct {
 	GrantTypes   []string `json:"grant_types,omitempty"`
 	Scopes       []string `json:"scopes,omitempty"`
 	AuthMethod   string   `json:"token_endpoint_auth_method,omitempty"`
+	Admin        bool     `json:"admin,omitempty"`
 }
 
 func newClient() *cobra.Command {
@@ -38,6 +39,7 @@ func newClientCreate() *cobra.Command {
 	f.StringSliceVar(&in.GrantTypes, "grant", nil, "grant types (default: authorization_code,refresh_token)")
 	f.StringSliceVar(&in.Scopes, "scope", nil, "scopes the client may ask for (default: the standard ones)")
 	f.StringVar(&in.AuthMethod, "auth-method", "", "none, client_secret_basic or client_secret_post (default: by type)")
+	f.BoolVar(&in.Admin, "admin", false, "let the client have the scope admin by client_credentials")
 	addRemote(cmd)
 	out := addOutput(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {

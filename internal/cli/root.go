@@ -79,7 +79,6 @@ func newRoot(stdout, stderr io.Writer) *cobra.Command {
 		newDev(),
 		newServe("gateway", "Run the gateway alone"),
 		newServe("auth", "Run the auth service alone"),
-		newServe("user", "Run the user service alone"),
 		newServe("email", "Run the email service alone"),
 		newMigrate(),
 		newCert(),

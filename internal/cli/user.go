@@ -6,8 +6,13 @@ import (
 	"github.com/spf13/cobra"
 )
 
+// newUser runs the user service alone, or manages people with a subcommand.
 func newUser() *cobra.Command {
-	return group("user", "Manage people", "  gatehouse user create --email ada@example.com", newUserCreate())
+	cmd := newServe("user", "Run the user service alone, or manage people with a subcommand")
+	cmd.Example += "\n  gatehouse user create --email ada@example.com"
+	cmd.Args = noCommand
+	cmd.AddCommand(newUserCreate())
+	return cmd
 }
 
 func newUserCreate() *cobra.Command {

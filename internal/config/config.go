@@ -43,6 +43,10 @@ type Gateway struct {
 	AdminListen string `yaml:"admin_listen"`
 	// AdminSocket is the Unix socket of the admin API; relative to Data.
 	AdminSocket string `yaml:"admin_socket"`
+	// FilterCache is the private folder of compiled filters; relative to Data.
+	// "" is the folder gatehouse/filters in the user's cache folder, which every
+	// installation of that user shares.
+	FilterCache string `yaml:"filter_cache"`
 }
 
 // Service is what the services' sections have in common.

@@ -76,7 +76,7 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 	}
 	if err := d.await(ctx); err != nil {
 		pool.Close()
-		return nil, fmt.Errorf("open database: %w", err)
+		return nil, unreachable(cfg.ConnConfig, err)
 	}
 	d.Bun = bun.NewDB(stdlib.OpenDBFromPool(pool), pgdialect.New())
 	return d, nil
@@ -96,8 +96,7 @@ func poolConfig(o Options) (*pgxpool.Config, error) {
 	cfg.MaxConnLifetimeJitter = 5 * time.Minute
 	cfg.HealthCheckPeriod = 15 * time.Second
 	// bun writes arguments into the query text: a cache of prepared
-	// statements would hold each text once and never hit. This mode still
-	// refuses two statements in one query, unlike the simple protocol.
+	// statements would hold each text once and never hit.
 	cfg.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeExec
 	if cfg.ConnConfig.ConnectTimeout == 0 {
 		cfg.ConnConfig.ConnectTimeout = 5 * time.Second

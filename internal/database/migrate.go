@@ -118,7 +118,7 @@ func newMigrator(ctx context.Context, o MigrateOptions) (*migrator, error) {
 	cfg.DefaultQueryExecMode = pgx.QueryExecModeExec
 	conn, err := pgx.ConnectConfig(ctx, cfg)
 	if err != nil {
-		return nil, fmt.Errorf("connect to migrate: %w", err)
+		return nil, fmt.Errorf("migrate: %w", unreachable(cfg, err))
 	}
 	r := &migrator{conn: conn, logger: o.Logger}
 	if r.logger == nil {

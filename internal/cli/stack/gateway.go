@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
+	"path/filepath"
 	"time"
 
 	gateway "gatehouse.example/gateway/app"
@@ -13,6 +15,7 @@ import (
 	"gatehouse.example/gateway/wasm/capability"
 	"gatehouse.example/internal/api/authapi"
 	"gatehouse.example/internal/bus"
+	"gatehouse.example/internal/config"
 	"gatehouse.example/internal/jose"
 	"gatehouse.example/internal/mtls"
 	"gatehouse.example/internal/problem"
@@ -99,7 +102,7 @@ func (s *Stack) followRevocations(events *bus.Bus) (*bus.Revocations, error) {
 func (s *Stack) filterHost(ctx context.Context, bundle *mtls.Bundle, revoked *bus.Revocations, tele *telemetry.Telemetry) (*wasm.Host, error) {
 	authority := s.auth(bundle)
 	host, err := wasm.New(ctx, wasm.Options{
-		CacheDir: s.cfg.ResolveData("cache/filters"),
+		CacheDir: filterCache(s.cfg),
 		Builtin:  filters.Module,
 		Tokens: capability.NewTokenVerifier(capability.TokenOptions{
 			Issuer: s.cfg.Issuer, Keys: jose.NewRemoteSet(jose.RemoteOptions{Fetch: authority.JWKS}), Revocations: revoked, Leeway: 5 * time.Second,
@@ -114,6 +117,17 @@ func (s *Stack) filterHost(ctx context.Context, bundle *mtls.Bundle, revoked *bu
 	}
 	s.onStop("filters", host.Close)
 	return host, nil
+}
+
+// filterCache is where compiled filters are kept.
+func filterCache(cfg *config.Config) string {
+	if cfg.Gateway.FilterCache != "" {
+		return cfg.ResolveData(cfg.Gateway.FilterCache)
+	}
+	if dir, err := os.UserCacheDir(); err == nil {
+		return filepath.Join(dir, "gatehouse", "filters")
+	}
+	return cfg.ResolveData("cache/filters")
 }
 
 // keyAuthority asks auth for API keys.
