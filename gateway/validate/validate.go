@@ -16,6 +16,7 @@ import (
 	"strings"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
+	"github.com/santhosh-tekuri/jsonschema/v6/kind"
 	"golang.org/x/text/language"
 	"golang.org/x/text/message"
 
@@ -131,19 +132,31 @@ func (b *Body) checkSchema(body *exchange.Body) *problem.Problem {
 const maxViolations = 32
 
 func violations(found []problem.Violation, e *jsonschema.ValidationError) []problem.Violation {
-	if len(e.Causes) == 0 && len(found) < maxViolations {
-		var pointer strings.Builder
-		for _, part := range e.InstanceLocation {
-			pointer.WriteByte('/')
-			pointer.WriteString(strings.NewReplacer("~", "~0", "/", "~1").Replace(part))
-		}
-		detail := e.ErrorKind.LocalizedString(message.NewPrinter(language.English))
-		return append(found, problem.Violation{Pointer: pointer.String(), Detail: detail})
-	}
 	for _, cause := range e.Causes {
 		found = violations(found, cause)
 	}
-	return found
+	if len(e.Causes) > 0 || len(found) >= maxViolations {
+		return found
+	}
+	at := ""
+	for _, part := range e.InstanceLocation {
+		at += pointerPart(part)
+	}
+	// A member that is missing is named by its own pointer, as one that is
+	// wrong would be.
+	if required, ok := e.ErrorKind.(*kind.Required); ok {
+		for _, name := range required.Missing {
+			found = append(found, problem.Violation{Pointer: at + pointerPart(name), Detail: "is required"})
+		}
+		return found
+	}
+	detail := e.ErrorKind.LocalizedString(message.NewPrinter(language.English))
+	return append(found, problem.Violation{Pointer: at, Detail: detail})
+}
+
+// pointerPart is one reference token with its slash (RFC 6901 §3).
+func pointerPart(name string) string {
+	return "/" + strings.NewReplacer("~", "~0", "/", "~1").Replace(name)
 }
 
 // bounded is a body of unknown length that may not grow past a limit.
