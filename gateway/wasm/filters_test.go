@@ -132,6 +132,7 @@ func TestCORS(t *testing.T) {
 	const exact = `{"origins":["http://localhost:3000"]}`
 	const credentials = `{"origins":["https://app.example"],"credentials":true,"max_age":"1h","methods":["GET"],"headers":["*"],"exposed_headers":[]}`
 	const anyone = `{"origins":["*"]}`
+	b := newBench(t)
 	preflight := []string{"Access-Control-Request-Method", "PUT", "Access-Control-Request-Headers", "x-one, x-two"}
 	for _, c := range []struct {
 		name, config, method string
@@ -167,7 +168,7 @@ func TestCORS(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			ex := newExchange(c.method, "/v1/me", c.fields...)
-			result := run(t, newBench(t).build(t, "cors", c.config), ex)
+			result := run(t, b.build(t, "cors", c.config), ex)
 			if result.Answered != c.answered || ex.Response.Status != c.status {
 				t.Errorf("answered %v with %d, want %v with %d", result.Answered, ex.Response.Status, c.answered, c.status)
 			}
@@ -274,7 +275,7 @@ func TestJWT(t *testing.T) {
 		t.Errorf("a client's token makes a %s", client.Principal.Kind)
 	}
 
-	foreign, _ := newBench(t), 0
+	foreign := newBench(t)
 	b.revoked.revoke("jti", "revoked-token")
 	b.revoked.revoke("session", "revoked-session")
 	valid := b.token(t, claims{})

@@ -20,8 +20,27 @@ import (
 	"gatehouse.example/internal/jose"
 )
 
-// work is the folder of built guests and compiled code, for all tests.
-var work string
+// work is the folder of built guests, compiled that of compiled ones.
+var work, compiled string
+
+// maxCompiled bounds how many compiled guests are kept between runs.
+const maxCompiled = 64
+
+// compiledFolder is below the checkout's ignored .cache, for under the race
+// detector compiling takes most of the time; else it is temporary.
+func compiledFolder(work string) string {
+	dir, err := filepath.Abs("../../.cache/filters-test")
+	if err == nil {
+		if old, _ := filepath.Glob(filepath.Join(dir, "*", "*")); len(old) > maxCompiled {
+			_ = os.RemoveAll(dir)
+		}
+		err = os.MkdirAll(dir, 0o700)
+	}
+	if err != nil {
+		return filepath.Join(work, "compiled")
+	}
+	return dir
+}
 
 func TestMain(m *testing.M) {
 	dir, err := os.MkdirTemp("", "gatehouse-wasm-test-")
@@ -29,7 +48,7 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	work = dir
+	work, compiled = dir, compiledFolder(dir)
 	code := m.Run()
 	_ = os.RemoveAll(dir)
 	os.Exit(code)
@@ -100,7 +119,7 @@ func newBench(t testing.TB, settings ...setting) *bench {
 		clock:   &clock{now: time.Now()},
 	}
 	o := wasm.Options{
-		CacheDir: filepath.Join(work, "compiled"),
+		CacheDir: compiled,
 		Builtin:  guestModule,
 		Limiter:  capability.NewLimiter(capability.LimiterOptions{Now: b.clock.since}),
 		Tokens: capability.NewTokenVerifier(capability.TokenOptions{
