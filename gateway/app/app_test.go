@@ -22,7 +22,8 @@ func TestPath(t *testing.T) {
 		seen <- r
 		w.Header().Set("ETag", `"7"`)
 		w.Header().Add("Set-Cookie", "a=1")
-		w.Header().Add("Set-Cookie", "b=2")
+		w.Header().Add("Set-Cookie", "b=2; Path=/x")
+		w.Header().Add("Set-Cookie", "b=; Max-Age=0")
 		w.Header().Set("Connection", "X-Hop")
 		w.Header().Set("X-Hop", "1")
 		w.WriteHeader(http.StatusCreated)
@@ -37,7 +38,7 @@ routes: [{name: all, match: {path: "/x/*"}, upstream: u}]
 	if got.StatusCode != 201 || got.body != "/x/caf%C3%A9?q=%2F hello" {
 		t.Errorf("%d %q", got.StatusCode, got.body)
 	}
-	if got.Header.Get("ETag") != `"7"` || len(got.Header["Set-Cookie"]) != 2 || got.Header.Get("X-Hop") != "" || got.Header.Get("X-Request-Id") != "id-1" {
+	if got.Header.Get("ETag") != `"7"` || len(got.Header["Set-Cookie"]) != 3 || got.Header.Get("X-Hop") != "" || got.Header.Get("X-Request-Id") != "id-1" {
 		t.Errorf("response header %v", got.Header)
 	}
 	r := <-seen

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"reflect"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -159,8 +160,20 @@ func (m *Manager) load(ctx context.Context) error {
 		return err
 	}
 	m.seen = fingerprint{file: g.SHA256, others: lookOthers(g.Files)}
+	if old != nil && !sameSockets(old.Config, g) {
+		m.options.Logger.LogAttrs(ctx, slog.LevelWarn, "listeners and limits of connections change with the next start only",
+			slog.String("file", m.options.File))
+	}
 	if old := m.current.Swap(s); old != nil {
 		old.Release()
 	}
 	return nil
+}
+
+// sameSockets reports whether what was fixed when the listeners were opened is
+// the same in both.
+func sameSockets(a, b *config.Gateway) bool {
+	limits := b.Limits
+	limits.MaxBodyBytes = a.Limits.MaxBodyBytes // belongs to the routes
+	return a.Limits == limits && reflect.DeepEqual(a.Listeners, b.Listeners)
 }
