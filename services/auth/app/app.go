@@ -24,6 +24,7 @@ import (
 	"gatehouse.example/internal/database"
 	"gatehouse.example/internal/identity"
 	"gatehouse.example/services/auth/masterkey"
+	"gatehouse.example/services/auth/password"
 	"gatehouse.example/services/auth/setup"
 )
 
@@ -51,6 +52,9 @@ type Options struct {
 	Bus      *bus.Bus
 	Verifier *identity.Verifier
 	Users    *userapi.Client
+	// PasswordCost is for new password hashes. Zero: [password.DefaultParameters];
+	// less is for tests alone.
+	PasswordCost password.Parameters
 	// BootstrapClient exists in this process alone; nil outside of dev.
 	BootstrapClient *BootstrapClient
 	Logger          *slog.Logger

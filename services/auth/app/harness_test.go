@@ -29,6 +29,7 @@ import (
 	"gatehouse.example/migrations"
 	"gatehouse.example/services/auth"
 	"gatehouse.example/services/auth/app"
+	"gatehouse.example/services/auth/password"
 )
 
 const (
@@ -78,6 +79,7 @@ func start(t *testing.T, broker ...*bus.Bus) *system {
 		Config: config.Auth{AllowRegistration: true}, Issuer: issuer, Environment: "test", DataDir: dir, DB: s.db,
 		Verifier:        identity.NewVerifier(gateway.Roots, "test.example", "gatehouse", time.Now),
 		Users:           userapi.New(api.New(api.Options{Base: userServer.URL})),
+		PasswordCost:    password.Parameters{MemoryKiB: 64, Passes: 1, Lanes: 1},
 		BootstrapClient: &app.BootstrapClient{ClientID: "bootstrap", ClientSecret: "bootstrap-secret"},
 		Logger:          slog.New(slog.DiscardHandler),
 		Now:             s.now,

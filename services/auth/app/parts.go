@@ -63,7 +63,7 @@ func newParts(ctx context.Context, o Options, master *masterkey.Key) (*parts, er
 		return nil, err
 	}
 	p.minter = mint.New(mint.Options{Issuer: o.Issuer, Keys: p.ring, AccessTokenLifetime: o.Config.AccessTokenLifetime, Now: o.Now})
-	p.hasher = password.NewHasher(password.Options{MaxConcurrent: o.Config.MaxConcurrentHashes})
+	p.hasher = password.NewHasher(password.Options{MaxConcurrent: o.Config.MaxConcurrentHashes, Parameters: o.PasswordCost})
 	p.guard = throttle.New(postgres.NewAttempts(o.DB), o.Now)
 	p.jar = browser.New(browser.Options{Issuer: o.Issuer, Sessions: p.sessions, Lifetime: o.Config.SessionLifetime, Idle: o.Config.SessionIdle, Now: o.Now})
 	p.authenticator = clientauth.New(clientauth.Options{Clients: p.clients, Now: o.Now})
