@@ -77,8 +77,7 @@ func (h *handler) list(w http.ResponseWriter, r *http.Request) {
 		page(w, r, listPage, map[string]any{"Items": items, "To": to})
 		return
 	}
-	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(map[string]any{"items": items, "next_cursor": nil})
+	writeJSON(w, map[string]any{"items": items, "next_cursor": nil})
 }
 
 func (h *handler) show(w http.ResponseWriter, r *http.Request) {
@@ -90,8 +89,15 @@ func (h *handler) show(w http.ResponseWriter, r *http.Request) {
 		page(w, r, mailPage, item)
 		return
 	}
+	writeJSON(w, item)
+}
+
+// writeJSON leaves <, > and & as they are, so that links can be read with grep.
+func writeJSON(w http.ResponseWriter, v any) {
 	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(item)
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	_ = enc.Encode(v)
 }
 
 // body is the HTML part alone, as the frame loads it.
