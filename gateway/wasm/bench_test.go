@@ -9,7 +9,9 @@ import (
 
 	"gatehouse.example/gateway/exchange"
 	"gatehouse.example/gateway/filter"
+	"gatehouse.example/gateway/wasm"
 	"gatehouse.example/gateway/wasm/capability"
+	"gatehouse.example/internal/jose"
 )
 
 // request is a request with 12 header fields.
@@ -85,22 +87,27 @@ func throughChain(b *testing.B, chain []filter.Filter, ex *exchange.Exchange) {
 	ex.Request = request
 }
 
-// BenchmarkTokenFirst measures the first verification of a token.
+// BenchmarkTokenFirst measures the first verification of a token: with room
+// for 16 in the cache, each of 4,096 is new again when its turn comes.
 func BenchmarkTokenFirst(b *testing.B) {
-	h := newBench(b)
+	key, err := jose.GenerateES256()
+	if err != nil {
+		b.Fatal(err)
+	}
+	h := newBench(b, func(o *wasm.Options) {
+		o.Tokens = capability.NewTokenVerifier(capability.TokenOptions{Issuer: issuer, Keys: jose.StaticSet(key), CacheSize: 16})
+	})
+	h.key = key
 	f := h.build(b, "jwt", "", "jwt")
 	tokens := make([]string, 4096)
 	for i := range tokens {
-		tokens[i] = "Bearer " + h.token(b, claims{Subject: "u", ID: fmt.Sprint(i)})
+		tokens[i] = "Bearer " + h.token(b, claims{ID: fmt.Sprint(i), ExpiresAt: time.Now().Add(time.Hour)})
 	}
 	i := 0
 	for b.Loop() {
-		if i%len(tokens) == 0 {
-			h.clock.advance(time.Nanosecond)
-		}
 		ex := newExchange("GET", "/", "Authorization", tokens[i%len(tokens)])
-		if _, err := f.HandleRequest(context.Background(), ex); err != nil {
-			b.Fatal(err)
+		if result, err := f.HandleRequest(context.Background(), ex); err != nil || result.Answered {
+			b.Fatal(err, ex.Response)
 		}
 		i++
 	}
