@@ -123,7 +123,8 @@ func lock(file string, wait bool) (*os.File, error) {
 	return f, nil
 }
 
-// sweep removes the folders of processes that ended without their reaper.
+// sweep does the work of reapers that were killed too: a living one holds the
+// lock of its folder.
 func sweep(base string) {
 	dirs, _ := filepath.Glob(filepath.Join(base, "run-*")) // fails only for a bad pattern
 	for _, dir := range dirs {
@@ -131,7 +132,7 @@ func sweep(base string) {
 		if err != nil {
 			continue // it lives
 		}
-		_ = os.RemoveAll(dir)
+		_ = exec.Command("/bin/sh", "-c", reaper, "reaper", dir).Run() // if it fails, the next one tries
 		_ = owner.Close()
 	}
 }
@@ -170,6 +171,7 @@ type runFolder struct {
 	dir   string
 	owner *os.File // locked, so that nobody sweeps the folder
 	life  *os.File // its end wakes the reaper
+	reap  *exec.Cmd
 }
 
 // newRunFolder makes a folder with a reaper. The caller holds the lock of
@@ -186,15 +188,13 @@ func newRunFolder(base string) (*runFolder, error) {
 	if f.owner, err = lock(filepath.Join(dir, "owner"), true); err != nil {
 		return nil, err
 	}
-	if f.life, err = startReaper(dir); err != nil {
-		return nil, err
-	}
-	return f, nil
+	return f, f.startReaper()
 }
 
-// release lets the reaper remove the folder.
+// release lets the reaper remove the folder and waits for it.
 func (f *runFolder) release() {
 	_ = f.life.Close()
+	_ = f.reap.Wait() // what it left, the next sweep takes
 	_ = f.owner.Close()
 }
 
@@ -203,30 +203,31 @@ func (f *runFolder) release() {
 // still runs in the folder and removes the folder.
 const reaper = `
 cat >/dev/null
+socket=$(cat "$1/postgres.socket" 2>/dev/null)
 pid=$(head -n 1 "$1/postgres/postmaster.pid" 2>/dev/null)
 if [ -n "$pid" ]; then
 	kill -QUIT "$pid" 2>/dev/null
 	n=0
 	while kill -0 "$pid" 2>/dev/null && [ $n -lt 100 ]; do sleep 0.05; n=$((n+1)); done
 fi
-socket=$(cat "$1/postgres.socket" 2>/dev/null)
 case "$socket" in */gatehouse-pg-*) rm -rf -- "$socket" ;; esac
 rm -rf -- "$1"
 `
 
-func startReaper(dir string) (life *os.File, err error) {
+func (f *runFolder) startReaper() error {
 	r, w, err := os.Pipe()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer r.Close()
-	cmd := exec.Command("/bin/sh", "-c", reaper, "reaper", dir)
+	cmd := exec.Command("/bin/sh", "-c", reaper, "reaper", f.dir)
 	cmd.Stdin = r
+	cmd.ExtraFiles = []*os.File{f.owner} // so it shares the lock, until it has done its work
 	cmd.Dir = "/"
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // Ctrl-C is not for it
 	if err := cmd.Start(); err != nil {
-		return nil, errors.Join(err, w.Close())
+		return errors.Join(err, w.Close())
 	}
-	// It ends after us, so there is nobody to wait for it.
-	return w, cmd.Process.Release()
+	f.life, f.reap = w, cmd
+	return nil
 }

@@ -63,6 +63,12 @@ func existing(dir, entry string) (cluster, error) {
 		if c.path, err = os.Readlink(entry); err != nil {
 			return cluster{}, err
 		}
+		if !filepath.IsAbs(c.path) {
+			c.path = filepath.Join(dir, c.path)
+		}
+		if err := os.MkdirAll(filepath.Dir(c.path), 0o711); err != nil {
+			return cluster{}, err
+		}
 		if os.Geteuid() == 0 {
 			c.account, err = unprivileged()
 		}
