@@ -98,7 +98,8 @@ routes: [{name: x, match: {path: "/*"}, upstream: u}]
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
 	req, _ := http.NewRequestWithContext(ctx, "GET", "https://"+g.Addresses().HTTPS+"/hang", nil)
-	if _, err := client.Do(req); err == nil {
+	if resp, err := client.Do(req); err == nil {
+		resp.Body.Close()
 		t.Fatal("no timeout")
 	}
 	select {

@@ -27,9 +27,8 @@ const (
 // it reads no byte, so it works below TLS too. The price for a request is two
 // atomic stores.
 type watcher struct {
-	mu     sync.Mutex
-	conns  map[*conn]struct{}
-	closed bool
+	mu    sync.Mutex
+	conns map[*conn]struct{}
 }
 
 func newWatcher() *watcher { return &watcher{conns: map[*conn]struct{}{}} }
@@ -140,10 +139,10 @@ func (c *conn) drain() {
 		return
 	}
 	until := time.Now().Add(lingerTime)
-	_ = c.Conn.SetReadDeadline(until)
+	_ = c.SetReadDeadline(until)
 	var buffer [4 << 10]byte
 	for left := lingerBytes; left > 0; {
-		n, err := c.Conn.Read(buffer[:])
+		n, err := c.Read(buffer[:])
 		if err != nil {
 			return
 		}

@@ -44,13 +44,13 @@ func (rt *roundTrip) retriable() bool {
 func (rt *roundTrip) do() error {
 	c, ctx := rt.conn, rt.ex.Context()
 	// Closing is final, unlike a deadline that a later one would undo.
-	stop := context.AfterFunc(ctx, func() { _ = c.Conn.Close() })
+	stop := context.AfterFunc(ctx, func() { _ = c.Close() })
 	err := rt.exchange(stop)
 	if err == nil {
 		return nil
 	}
 	stop()
-	_ = c.Conn.Close()
+	_ = c.Close()
 	if uploadErr := rt.upload.abort(rt.ex); uploadErr != nil {
 		return uploadErr
 	}
@@ -215,7 +215,7 @@ func (u *upload) run(c *conn, stream io.Reader, length int64, deadline time.Time
 func (u *upload) fail(c *conn, err error) {
 	u.err = err
 	u.failed.Store(true)
-	_ = c.Conn.Close()
+	_ = c.Close()
 }
 
 // lastWords is how long an upstream that stopped reading may take to say why.

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"net/http/httputil"
@@ -62,7 +63,7 @@ func (rt *roundTrip) readHeadText() (string, error) {
 		if len(line) > 0 {
 			rt.answered = true
 		}
-		if err != nil && err != bufio.ErrBufferFull {
+		if err != nil && !errors.Is(err, bufio.ErrBufferFull) {
 			return "", err
 		}
 		if len(long)+len(line) > maxResponseHeadBytes {
@@ -172,7 +173,7 @@ func (rt *roundTrip) handOn(h head, stop func() bool) error {
 		if stop() && reuse && c.br.Buffered() == 0 {
 			c.target.put(c)
 		} else {
-			_ = c.Conn.Close()
+			_ = c.Close()
 		}
 		return nil
 	}
@@ -283,7 +284,7 @@ func (b *responseBody) Close() error {
 	}
 	free := b.stop() && b.ended && b.reuse && b.conn.br.Buffered() == 0
 	if !free {
-		_ = b.conn.Conn.Close()
+		_ = b.conn.Close()
 	}
 	_ = b.upload.abort(b.ex)
 	if free {

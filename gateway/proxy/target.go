@@ -81,7 +81,7 @@ func (t *target) conn(ctx context.Context, fresh, probe bool, deadline time.Time
 		for c := t.takeIdle(); c != nil; c = t.takeIdle() {
 			age := time.Since(c.idleSince)
 			if age > maxIdleTime || ((probe || age > probeAfter) && !c.quiet()) {
-				_ = c.Conn.Close()
+				_ = c.Close()
 				continue
 			}
 			c.reused, c.sent = true, 0
@@ -108,7 +108,7 @@ func (t *target) takeIdle() *conn {
 func (t *target) put(c *conn) {
 	c.idleSince = time.Now()
 	if c.SetDeadline(time.Time{}) != nil {
-		_ = c.Conn.Close()
+		_ = c.Close()
 		return
 	}
 	t.mu.Lock()
@@ -125,7 +125,7 @@ func (t *target) put(c *conn) {
 	}
 	t.mu.Unlock()
 	if drop != nil {
-		_ = drop.Conn.Close()
+		_ = drop.Close()
 	}
 }
 
@@ -135,7 +135,7 @@ func (t *target) close() {
 	t.idle, t.closed = nil, true
 	t.mu.Unlock()
 	for _, c := range idle {
-		_ = c.Conn.Close()
+		_ = c.Close()
 	}
 }
 

@@ -57,7 +57,7 @@ func (m *Manager) Run(ctx context.Context) error {
 	var errs chan error
 	watcher, err := fsnotify.NewWatcher()
 	if err == nil {
-		defer watcher.Close()
+		defer func() { _ = watcher.Close() }()
 		events, errs = watcher.Events, watcher.Errors
 		m.follow(watcher)
 	} else {
@@ -70,7 +70,8 @@ func (m *Manager) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-ticker.C:
-		case <-errs:
+		case err := <-errs: // the look finds what was missed
+			m.options.Logger.LogAttrs(ctx, slog.LevelDebug, "news of file changes were lost", slog.Any("error", err))
 		case <-events:
 			if !pause(ctx, settle) {
 				return nil
