@@ -1,9 +1,16 @@
 package cli
 
 import (
+	"encoding/json"
+	"errors"
 	"fmt"
+	"net/http"
 
 	"github.com/spf13/cobra"
+
+	"gatehouse.example/internal/cli/stack"
+	"gatehouse.example/internal/problem"
+	"gatehouse.example/services/auth/clients"
 )
 
 // newClientRequest is the body of POST /v1/clients.
@@ -40,18 +47,15 @@ func newClientCreate() *cobra.Command {
 	f.StringSliceVar(&in.Scopes, "scope", nil, "scopes the client may ask for (default: the standard ones)")
 	f.StringVar(&in.AuthMethod, "auth-method", "", "none, client_secret_basic or client_secret_post (default: by type)")
 	f.BoolVar(&in.Admin, "admin", false, "let the client have the scope admin by client_credentials")
+	direct := f.Bool("direct", false, "write to auth's database (auth.database_url or database.url): for the first client of an installation")
 	addRemote(cmd)
 	out := addOutput(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if in.Name == "" {
 			return usagef(cmd, "--name is missing")
 		}
-		r, err := newRemote(cmd)
+		made, err := in.create(cmd, *direct)
 		if err != nil {
-			return err
-		}
-		var made map[string]any
-		if err := r.post(cmd.Context(), "/v1/clients", in, &made); err != nil {
 			return err
 		}
 		if *out == outputJSON {
@@ -64,4 +68,47 @@ func newClientCreate() *cobra.Command {
 		return nil
 	}
 	return cmd
+}
+
+// create registers the client through the API, or in auth's database.
+func (in newClientRequest) create(cmd *cobra.Command, direct bool) (made map[string]any, err error) {
+	if !direct {
+		r, err := newRemote(cmd)
+		if err != nil {
+			return nil, err
+		}
+		err = r.post(cmd.Context(), "/v1/clients", in, &made)
+		return made, err
+	}
+	cfg, err := loadConfig(cmd, settings{"data": "data"})
+	if err != nil {
+		return nil, err
+	}
+	// The same body that the API takes, so that the same checks apply.
+	text, err := json.Marshal(in)
+	if err != nil {
+		return nil, err
+	}
+	var registration clients.Registration
+	if err := json.Unmarshal(text, &registration); err != nil {
+		return nil, err
+	}
+	view, err := stack.RegisterClient(cmd.Context(), cfg, registration)
+	if err != nil {
+		return nil, problemLine(err)
+	}
+	if text, err = json.Marshal(view); err != nil {
+		return nil, err
+	}
+	err = json.Unmarshal(text, &made)
+	return made, err
+}
+
+// problemLine turns a problem with its violations into one line.
+func problemLine(err error) error {
+	p, ok := errors.AsType[*problem.Problem](err)
+	if !ok {
+		return err
+	}
+	return answerError(http.StatusText(p.Status), problem.JSON(p))
 }

@@ -83,6 +83,7 @@ func newRoot(stdout, stderr io.Writer) *cobra.Command {
 		newMigrate(),
 		newCert(),
 		newConfig(),
+		newAdmin(),
 		newClient(),
 		newUser(),
 		newVersion(),
