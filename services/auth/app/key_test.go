@@ -151,7 +151,9 @@ func TestSessionsAPI(t *testing.T) {
 	s.call(operator(), "GET", "/v1/sessions", "").want(t, 403)
 	s.call(caller(bob.ID), "DELETE", "/v1/sessions/"+sid, "").want(t, 404)
 	s.call(caller(ada.ID), "DELETE", "/v1/sessions/x", "").want(t, 404)
+	code := adas.code(client.ClientID)
 	s.call(caller(ada.ID), "DELETE", "/v1/sessions/"+sid, "").want(t, 204)
+	adas.redeem(codeForm(client.ClientID, code), 400)
 	s.call(caller(ada.ID), "DELETE", "/v1/sessions/"+sid, "").want(t, 404)
 	adas.get("/account").want(t, http.StatusSeeOther)
 	adas.redeem(refreshForm(client.ClientID, got.RefreshToken), 400)
@@ -181,5 +183,30 @@ func TestPeers(t *testing.T) {
 		if denied := status == http.StatusForbidden; denied == slices.Contains(may, "/internal/v1/api-keys/verify") {
 			t.Errorf("%q on api-keys/verify: status %d", peer, status)
 		}
+	}
+}
+
+// TestSessionEndsWhileCodesAreRedeemed leaves no refresh token behind, whichever
+// comes first.
+func TestSessionEndsWhileCodesAreRedeemed(t *testing.T) {
+	s := start(t)
+	client := s.publicClient()
+	ada, b := s.person("ada@example.com")
+	codes := make([]string, 20)
+	for i := range codes {
+		codes[i] = b.code(client.ClientID, "scope", "openid offline_access")
+	}
+	_, payload := claims(t, b.tokens(client.ClientID).AccessToken)
+	caller := identity.Principal{Kind: identity.KindUser, Subject: ada.ID, ClientID: client.ClientID, Scopes: []string{"openid"}}
+	simultaneously(len(codes), func(i int) {
+		if i == len(codes)/2 {
+			s.call(caller, "DELETE", "/v1/sessions/"+payload["sid"].(string), "").want(t, 204)
+			return
+		}
+		b.post("/oauth2/token", codeForm(client.ClientID, codes[i]))
+	})
+	var alive int
+	if err := s.db.Pool.QueryRow(t.Context(), `SELECT count(*) FROM refresh_families WHERE revoked_at IS NULL`).Scan(&alive); err != nil || alive != 0 {
+		t.Errorf("%d refresh tokens outlive their session (%v)", alive, err)
 	}
 }

@@ -42,7 +42,8 @@ func (s *Codes) Code(ctx context.Context, hash []byte) (auth.AuthorizationCode, 
 
 // RedeemCode consumes the code and stores what it produces, all by one
 // statement (RFC 6749 §4.1.3, §10.5): of any number of redemptions at the same
-// time one gets past "consumed_at IS NULL". The code must be bound to what
+// time one gets past "consumed_at IS NULL". The lock on the session makes an
+// ending at the same time either prevent the redemption or find its family. The code must be bound to what
 // bound says; refresh is nil if the grant gets no refresh token.
 //
 // # Errors
@@ -56,10 +57,12 @@ func (s *Codes) RedeemCode(ctx context.Context, bound auth.AuthorizationCode, is
 		refreshHash, end, idle = refresh.CurrentHash, refresh.ExpiresAt, refresh.IdleExpiresAt
 	}
 	var grantID string
-	err := s.db.Pool.QueryRow(ctx, `WITH redeemed AS (
+	err := s.db.Pool.QueryRow(ctx, `WITH live AS (
+			SELECT id FROM sessions WHERE id = (SELECT session_id FROM authorization_codes WHERE hash = $1) AND ended_at IS NULL FOR SHARE
+		), redeemed AS (
 			UPDATE authorization_codes SET consumed_at = $5
 			WHERE hash = $1 AND client_id = $2 AND redirect_uri = $3 AND code_challenge = $4 AND consumed_at IS NULL AND expires_at > $5
-			  AND NOT EXISTS (SELECT FROM sessions s WHERE s.id = session_id AND s.ended_at IS NOT NULL)
+			  AND session_id IN (SELECT id FROM live)
 			RETURNING grant_id, client_id, user_id, session_id, scopes, audience, auth_time
 		), issued AS (
 			INSERT INTO issued_access_tokens (id, grant_id, expires_at) SELECT $6::uuid, grant_id, $7 FROM redeemed
