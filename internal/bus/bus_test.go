@@ -251,7 +251,8 @@ func TestBrokerRestart(t *testing.T) {
 	third := newEvent(t, event.TypeUserUpdated, 3)
 	eventually(t, "publish again", func() bool { return b.Publish(t.Context(), third) == nil })
 	eventually(t, "third event", func() bool { return slices.Contains(handled.all(), third.ID) })
-	if got := handled.all(); !slices.Equal(got, []string{first.ID, third.ID}) {
+	// The broker may not have heard that the first was handled.
+	if got := slices.Compact(handled.all()); !slices.Equal(got, []string{first.ID, third.ID}) {
 		t.Errorf("handled %v", got)
 	}
 }

@@ -16,7 +16,9 @@ import (
 )
 
 const (
-	ackWait           = 30 * time.Second
+	// ackWait is after how long the broker gives an event to another process
+	// when the first is not heard of any more.
+	ackWait           = 15 * time.Second
 	defaultMaxDeliver = 50
 )
 
@@ -176,11 +178,7 @@ func (b *Bus) deliver(ctx context.Context, c *Consumer, msg jetstream.Msg) {
 	var answer error
 	switch {
 	case err == nil:
-		// Waits until the broker knows, so that the next event is surely a
-		// later one; not waiting would be as safe, but delivers more twice.
-		ackCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), requestTimeout)
-		answer = msg.DoubleAck(ackCtx)
-		cancel()
+		answer = acknowledge(ctx, msg)
 	case ctx.Err() != nil:
 		answer = msg.Nak() // we are stopping; another process may have it at once
 	case errors.As(err, &permanent{}) || attempt >= uint64(c.MaxDeliver):
@@ -196,6 +194,24 @@ func (b *Bus) deliver(ctx context.Context, c *Consumer, msg jetstream.Msg) {
 	if answer != nil {
 		// The broker delivers it again after ackWait.
 		log.WarnContext(ctx, "answer to the broker", "error", answer)
+	}
+}
+
+// acknowledge waits until the broker knows that the event is handled, so that
+// the next one surely is a later one. Over a lost connection it asks again: an
+// event that is not acknowledged holds up the others for ackWait.
+func acknowledge(ctx context.Context, msg jetstream.Msg) error {
+	for end := time.Now().Add(ackWait); ; {
+		attempt, cancel := context.WithTimeout(context.WithoutCancel(ctx), requestTimeout)
+		err := msg.DoubleAck(attempt)
+		cancel()
+		if err == nil || ctx.Err() != nil || time.Now().After(end) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(100 * time.Millisecond):
+		}
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 	"gatehouse.example/internal/bus/embedded"
 	"gatehouse.example/internal/database"
 	"gatehouse.example/internal/database/databasetest"
+	"gatehouse.example/internal/database/localpg"
 	"gatehouse.example/internal/event"
 	"gatehouse.example/internal/outbox"
 )
@@ -24,55 +25,12 @@ import (
 // while the broker restarts and the database is killed: each event is
 // consumed exactly once, in the order of its aggregate.
 func TestNothingIsLost(t *testing.T) {
-	pg := databasetest.NewServer(t)
-	set := schema(t)
-	set.Schema = "chaos"
-	set.FS.(fstest.MapFS)["0002_consumed.up.sql"] = &fstest.MapFile{
-		Data: []byte("CREATE TABLE consumed (seq bigint GENERATED ALWAYS AS IDENTITY, subject text, n text);"),
-	}
-	if _, err := database.Migrate(t.Context(), database.MigrateOptions{URL: pg.AdminURL(), Sets: []database.MigrationSet{set}, Logger: quiet()}); err != nil {
-		t.Fatal(err)
-	}
-	db, err := database.Open(t.Context(), database.Options{URL: pg.AdminURL(), Schema: "chaos", MaxConns: 20, Logger: quiet()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(db.Close)
-
-	dir := t.TempDir()
-	nats, err := embedded.Start(embedded.Options{Dir: dir, SyncAlways: true, Logger: quiet()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := nats.Addr()
-	t.Cleanup(func() { nats.Stop() })
-	b, err := bus.Connect(t.Context(), bus.Options{URL: nats.URL(), Logger: quiet()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(b.Close)
-	if err := b.EnsureStream(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-
+	pg, db := chaosDatabase(t)
+	broker := newBroker(t)
 	for range 2 {
-		run(t, outbox.RelayOptions{DB: db, Publish: b.Publish, Interval: 100 * time.Millisecond, Batch: 10})
+		run(t, outbox.RelayOptions{DB: db, Publish: broker.bus.Publish, Interval: 100 * time.Millisecond, Batch: 10})
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	var consuming sync.WaitGroup
-	consuming.Go(func() {
-		_ = b.Consume(ctx, bus.Consumer{Name: "chaos", Logger: quiet(), Backoff: []time.Duration{100 * time.Millisecond},
-			Handle: func(ctx context.Context, e event.Event) error {
-				// In the transaction: a commit may be done though its answer is lost.
-				_, err := outbox.Once(ctx, db, "chaos", e, func(ctx context.Context, tx bun.Tx) error {
-					_, err := tx.NewRaw("INSERT INTO consumed (subject, n) VALUES (?, ?)", e.Subject, string(e.Data)).Exec(ctx)
-					return err
-				})
-				return err
-			}})
-	})
-	t.Cleanup(consuming.Wait)
-	t.Cleanup(cancel)
+	consume(t, db, broker.bus)
 
 	const subjects, each = 4, 40
 	want := map[string][]string{}
@@ -84,18 +42,15 @@ func TestNothingIsLost(t *testing.T) {
 		}
 		writers.Go(func() {
 			for n := range each {
-				e := newEvent(t, subject, n)
-				write(t, db, e)
+				write(t, db, newEvent(t, subject, n))
 				time.Sleep(15 * time.Millisecond)
 			}
 		})
 	}
 	time.Sleep(200 * time.Millisecond)
-	nats.Stop()
+	broker.server.Stop()
 	time.Sleep(300 * time.Millisecond)
-	if nats, err = embedded.Start(embedded.Options{Dir: dir, SyncAlways: true, Listen: addr, Logger: quiet()}); err != nil {
-		t.Fatal(err)
-	}
+	broker.start()
 	if err := syscall.Kill(pg.PID(), syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
@@ -115,6 +70,85 @@ func TestNothingIsLost(t *testing.T) {
 			t.Errorf("%s: consumed %v", subject, got)
 		}
 	}
+}
+
+func chaosDatabase(t *testing.T) (*localpg.Server, *database.DB) {
+	t.Helper()
+	pg := databasetest.NewServer(t)
+	set := schema(t)
+	set.Schema = "chaos"
+	set.FS.(fstest.MapFS)["0002_consumed.up.sql"] = &fstest.MapFile{
+		Data: []byte("CREATE TABLE consumed (seq bigint GENERATED ALWAYS AS IDENTITY, subject text, n text);"),
+	}
+	if _, err := database.Migrate(t.Context(), database.MigrateOptions{URL: pg.AdminURL(), Sets: []database.MigrationSet{set}, Logger: quiet()}); err != nil {
+		t.Fatal(err)
+	}
+	db, err := database.Open(t.Context(), database.Options{URL: pg.AdminURL(), Schema: "chaos", MaxConns: 20, Logger: quiet()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(db.Close)
+	return pg, db
+}
+
+// broker is a real one that can be stopped and started again.
+type broker struct {
+	t      *testing.T
+	dir    string
+	addr   string
+	server *embedded.Server
+	bus    *bus.Bus
+}
+
+func newBroker(t *testing.T) *broker {
+	t.Helper()
+	b := &broker{t: t, dir: t.TempDir()}
+	b.start()
+	b.addr = b.server.Addr()
+	t.Cleanup(func() { b.server.Stop() })
+	var err error
+	if b.bus, err = bus.Connect(t.Context(), bus.Options{URL: b.server.URL(), Logger: quiet()}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(b.bus.Close)
+	if err := b.bus.EnsureStream(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func (b *broker) start() {
+	b.t.Helper()
+	s, err := embedded.Start(embedded.Options{Dir: b.dir, SyncAlways: true, Listen: b.addr, Logger: quiet()})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.server = s
+}
+
+// consume writes down each event, in the transaction of Once: a commit may be
+// done though its answer is lost.
+func consume(t *testing.T, db *database.DB, b *bus.Bus) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	var consuming sync.WaitGroup
+	consuming.Go(func() {
+		err := b.Consume(ctx, bus.Consumer{Name: "chaos", Logger: quiet(), Backoff: []time.Duration{100 * time.Millisecond},
+			Handle: func(ctx context.Context, e event.Event) error {
+				_, err := outbox.Once(ctx, db, "chaos", e, func(ctx context.Context, tx bun.Tx) error {
+					_, err := tx.NewRaw("INSERT INTO consumed (subject, n) VALUES (?, ?)", e.Subject, string(e.Data)).Exec(ctx)
+					return err
+				})
+				return err
+			}})
+		if err != nil {
+			t.Errorf("consume: %v", err)
+		}
+	})
+	t.Cleanup(func() {
+		cancel()
+		consuming.Wait()
+	})
 }
 
 // write appends the event as a service would that is asked again: until it is
