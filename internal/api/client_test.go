@@ -143,7 +143,7 @@ func TestTimeoutAndCancellation(t *testing.T) {
 	if err := c.Do(t.Context(), http.MethodGet, "/", nil, nil); !errors.Is(err, api.ErrUnavailable) {
 		t.Errorf("error = %v", err)
 	}
-	if took := time.Since(begin); took > 2*time.Second {
+	if took := time.Since(begin); took > 10*time.Second {
 		t.Errorf("took %s", took)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)

@@ -146,6 +146,6 @@ func plainGateway(t *testing.T) string {
 	t.Helper()
 	dir := gatewayFolder(t)
 	file := filepath.Join(dir, "gateway.yaml")
-	editFile(t, file, `, {address: "127.0.0.1:8443", tls: {mode: dev}}`, "")
+	editFile(t, file, `  - {address: "127.0.0.1:8443", tls: {mode: dev}}`, "")
 	return file
 }

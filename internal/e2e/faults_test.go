@@ -43,10 +43,12 @@ func TestPartsThatDie(t *testing.T) {
 		if killed == 0 {
 			t.Fatal("no PostgreSQL process found")
 		}
-		awaitReady(t, in)
-		if status := in.signIn(t, before.browser, before.email, password); status != http.StatusOK {
-			t.Errorf("sign in after the restart: %d", status)
-		}
+		await(t, 45*time.Second, "sign in after the restart", func() error {
+			if status := in.signIn(t, before.browser, before.email, password); status != http.StatusOK {
+				return fmt.Errorf("status %d", status)
+			}
+			return expectStatus(t, http.MethodGet, in.issuer+"/readyz", "", http.StatusOK)
+		})
 		in.tokens(t, before, clientID)
 	})
 	t.Run("mail plugin", func(t *testing.T) {
@@ -75,14 +77,6 @@ func TestPartsThatDie(t *testing.T) {
 		if status := again.signIn(t, newBrowser(t, again.issuer), before.email, password); status != http.StatusOK {
 			t.Errorf("sign in after the crash: %d", status)
 		}
-	})
-}
-
-func awaitReady(t *testing.T, in *installation) {
-	t.Helper()
-	time.Sleep(200 * time.Millisecond)
-	await(t, 45*time.Second, "ready again", func() error {
-		return expectStatus(t, http.MethodGet, in.issuer+"/readyz", "", http.StatusOK)
 	})
 }
 

@@ -8,11 +8,8 @@ import (
 
 	"gatehouse.example/internal/config"
 	"gatehouse.example/internal/database"
-	"gatehouse.example/internal/identity"
 	auth "gatehouse.example/services/auth/app"
 	"gatehouse.example/services/auth/clients"
-	"gatehouse.example/services/auth/postgres"
-	"gatehouse.example/services/auth/setup"
 )
 
 // RegisterClient stores a client in auth's database, without the API: the first
@@ -20,8 +17,7 @@ import (
 // what an administrator may.
 func RegisterClient(ctx context.Context, cfg *config.Config, r clients.Registration) (view clients.View, err error) {
 	err = onAuthDatabase(ctx, cfg, func(db *database.DB) error {
-		operator := identity.Principal{Kind: identity.KindClient, Subject: "gatehouse client create", Scopes: []string{identity.ScopeAdmin}}
-		view, err = clients.Register(ctx, postgres.NewClients(db), operator, r, time.Now())
+		view, err = auth.RegisterClient(ctx, db, r)
 		return err
 	})
 	return view, err
@@ -32,7 +28,7 @@ func RegisterClient(ctx context.Context, cfg *config.Config, r clients.Registrat
 func InviteAdministrator(ctx context.Context, cfg *config.Config) (link string, expires time.Time, err error) {
 	now := time.Now()
 	err = onAuthDatabase(ctx, cfg, func(db *database.DB) error {
-		link, err = setup.NewLink(ctx, postgres.NewSetupLinks(db), cfg.Issuer, auth.SetupLinkLifetime, now)
+		link, err = auth.NewSetupLink(ctx, db, cfg.Issuer)
 		if err == nil && link == "" {
 			return errors.New("an administrator was made by a link already; it can give others the role admin")
 		}

@@ -47,7 +47,7 @@ func (s *Stack) startGateway(ctx context.Context, certificate *tls.Certificate) 
 		Listen:     s.cfg.Gateway.Listen, ListenTLS: s.cfg.Gateway.ListenTLS,
 		AdminListen: s.cfg.Gateway.AdminListen, AdminSocket: s.cfg.ResolveData(s.cfg.Gateway.AdminSocket),
 		DevCertificate: certificate, Bundle: bundle, Resolve: s.reach, Filters: host, Issuer: s.cfg.Issuer,
-		Logger: tele.Logger, Registry: tele.Registry, Gatherer: s.gatherers, Tracer: tele.Tracer, Now: time.Now,
+		Logger: tele.Logger, Registry: tele.Registry, Tracer: tele.Tracer, Now: time.Now,
 		Ready: func(ctx context.Context) error {
 			if !revoked.Connected() {
 				return errors.New("the list of revocations is not followed")

@@ -13,8 +13,6 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"gatehouse.example/internal/bus"
 	"gatehouse.example/internal/bus/embedded"
 	"gatehouse.example/internal/config"
@@ -50,7 +48,6 @@ type infrastructure struct {
 	databases map[string]string
 	natsURL   string
 	inProcess bus.InProcess
-	gatherers prometheus.Gatherers
 	logs      *telemetry.Telemetry
 	output    io.Writer
 	// setupLink makes the first administrator's link; auth sets it.
@@ -205,17 +202,15 @@ func (i *infrastructure) checkMigrated(ctx context.Context, service string) erro
 	return nil
 }
 
-// part sets up a service's telemetry with a metrics registry of its own.
+// part sets up a service's telemetry; the parts of a process share its metrics.
 func (i *infrastructure) part(ctx context.Context, name string) (*telemetry.Telemetry, error) {
-	reg := prometheus.NewRegistry()
 	t, err := telemetry.Setup(ctx, telemetry.Options{
 		Service: name, Version: i.version, Level: i.cfg.Log.Level, Format: i.cfg.Log.Format, Output: i.output,
-		OTLPEndpoint: i.cfg.Telemetry.OTLPEndpoint, SampleRatio: i.cfg.Telemetry.SampleRatio, Registry: reg,
+		OTLPEndpoint: i.cfg.Telemetry.OTLPEndpoint, SampleRatio: i.cfg.Telemetry.SampleRatio, Registry: i.logs.Registry,
 	})
 	if err != nil {
 		return nil, err
 	}
-	i.gatherers = append(i.gatherers, reg)
 	i.onStop(name+" telemetry", t.Shutdown)
 	return t, nil
 }

@@ -11,9 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
-
 	"gatehouse.example/internal/config"
 	"gatehouse.example/internal/mtls"
 	"gatehouse.example/internal/telemetry"
@@ -73,11 +70,9 @@ func (s *Stack) Logger() *slog.Logger { return s.logger }
 
 func newStack(ctx context.Context, o Options, name string) (*Stack, error) {
 	cfg := o.Config
-	reg := prometheus.NewRegistry()
-	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	logs, err := telemetry.Setup(ctx, telemetry.Options{
 		Service: name, Version: o.Version, Level: cfg.Log.Level, Format: cfg.Log.Format, Output: o.Logs,
-		OTLPEndpoint: cfg.Telemetry.OTLPEndpoint, SampleRatio: cfg.Telemetry.SampleRatio, Registry: reg,
+		OTLPEndpoint: cfg.Telemetry.OTLPEndpoint, SampleRatio: cfg.Telemetry.SampleRatio,
 	})
 	if err != nil {
 		return nil, err
@@ -86,7 +81,7 @@ func newStack(ctx context.Context, o Options, name string) (*Stack, error) {
 	s := &Stack{services: map[string]net.Listener{}}
 	s.infrastructure = infrastructure{
 		lifecycle: newLifecycle(logs.Logger), cfg: cfg, version: o.Version, logs: logs, output: o.Logs,
-		databases: map[string]string{}, gatherers: prometheus.Gatherers{reg},
+		databases: map[string]string{},
 	}
 	s.onStop("telemetry", logs.Shutdown)
 	return s, nil
