@@ -18,7 +18,7 @@ import (
 const (
 	// ackWait is after how long the broker gives an event to another process
 	// when the first is not heard of any more.
-	ackWait           = 15 * time.Second
+	ackWait           = 10 * time.Second
 	defaultMaxDeliver = 50
 )
 
