@@ -235,9 +235,8 @@ func TestFolderThatTheServerCannotReach(t *testing.T) {
 	}
 	dir := filepath.Join(outer, "var")
 	t.Cleanup(func() {
-		if target, err := os.Readlink(filepath.Join(dir, "postgres")); err == nil {
-			_ = os.RemoveAll(target)
-			_ = os.Remove(target + ".lock")
+		if err := Remove(dir); err != nil {
+			t.Error(err)
 		}
 	})
 	s := start(t, Options{Dir: dir})
@@ -262,6 +261,18 @@ func TestFolderThatTheServerCannotReach(t *testing.T) {
 	s = start(t, Options{Dir: dir})
 	if got := query(t, s.AdminURL(), "SELECT 'works'"); got != "works" {
 		t.Error(got)
+	}
+	if err := Remove(dir); err == nil {
+		t.Error("removed a cluster in use")
+	}
+	if err := s.Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := Remove(dir); err != nil {
+		t.Error(err)
+	}
+	if left, _ := filepath.Glob(s.cluster.path + "*"); len(left) > 0 {
+		t.Errorf("left %v", left)
 	}
 }
 
