@@ -333,7 +333,7 @@ func TestJWTCacheEnds(t *testing.T) {
 		return ex.Response.Status
 	}
 	token := b.token(t, claims{SessionID: "s9"})
-	if status(token) != 200 || status(token) != 200 {
+	if first, second := status(token), status(token); first != 200 || second != 200 {
 		t.Fatal("a good token is refused")
 	}
 	b.clock.advance(4 * time.Minute)

@@ -141,7 +141,7 @@ func settle(address *string, flag string) (dynamic bool, err error) {
 	if err != nil || port != "0" {
 		return false, err
 	}
-	chosen := ln.Addr().(*net.TCPAddr).Port //nolint:forcetypeassert,errcheck // a TCP listener has a TCP address
+	chosen := ln.Addr().(*net.TCPAddr).Port // a TCP listener has a TCP address
 	*address = net.JoinHostPort(host, strconv.Itoa(chosen))
 	return true, nil
 }

@@ -70,7 +70,7 @@ func prepare(ctx context.Context, logger *slog.Logger) (string, *runFolder, erro
 func baseDir() (string, error) {
 	parents := []string{os.TempDir(), "/tmp"}
 	var fs syscall.Statfs_t
-	if err := syscall.Statfs("/dev/shm", &fs); err == nil && uint64(fs.Bavail)*uint64(fs.Bsize) > 2<<30 {
+	if err := syscall.Statfs("/dev/shm", &fs); err == nil && fs.Bavail*uint64(fs.Bsize) > 2<<30 {
 		parents = append([]string{"/dev/shm"}, parents...)
 	}
 	var tried []error

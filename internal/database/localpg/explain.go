@@ -23,7 +23,7 @@ func (s *Server) explain(offset int64, exit error) error {
 	has := func(part string) bool { return strings.Contains(cause, part) }
 	switch {
 	case cause == "":
-		return fmt.Errorf("%s ended without a word (%w): see %s", where, exit, s.logPath())
+		return fmt.Errorf("%s ended without a word (%v): see %s", where, exit, s.logPath()) //nolint:errorlint // a status, and nil where there is none
 	case has("No space left on device"), has("Disk quota exceeded"), has("wrote only"):
 		return fmt.Errorf("%s: the disk is full: free some space and start again (%s)", where, cause)
 	case has("database files are incompatible"):

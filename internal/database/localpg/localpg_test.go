@@ -350,7 +350,7 @@ func TestFullDisk(t *testing.T) {
 	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size=10m,mode=0711", "none", dir).CombinedOutput(); err != nil {
 		t.Skipf("mount: %s", out)
 	}
-	defer exec.Command("umount", dir).Run()
+	defer func() { _ = exec.Command("umount", dir).Run() }()
 	_, err := Start(t.Context(), Options{Dir: dir, Logger: quiet()})
 	wantError(t, err, "the disk is full", "free some space", dir)
 	if _, err := os.Stat(filepath.Join(dir, "postgres.new")); !os.IsNotExist(err) {

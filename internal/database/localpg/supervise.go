@@ -99,7 +99,7 @@ func (s *Server) isStopping() bool {
 // report leaves the latest error for awaitReady, if it still waits.
 func (s *Server) report(err error) {
 	select {
-	case <-s.exits:
+	case <-s.exits: //nolint:errcheck // replaced by the newer one
 	default:
 	}
 	s.exits <- err
