@@ -28,6 +28,7 @@ run: ## Set up, start everything and print where it is (Ctrl-C stops it)
 .PHONY: build
 build: plugins ## Build bin/gatehouse with its filters and plugins
 	@$(GO) build -trimpath -ldflags "-X gatehouse.example/internal/cli.version=$(VERSION)" -o bin/gatehouse .
+	@bin/gatehouse filter compile
 
 .PHONY: plugins
 plugins: ## Build the WASM filters and the plugin executables

@@ -85,6 +85,7 @@ func newRoot(stdout, stderr io.Writer) *cobra.Command {
 		newConfig(),
 		newAdmin(),
 		newClient(),
+		newFilter(),
 		newUser(),
 		newVersion(),
 	)
