@@ -12,13 +12,17 @@ import (
 const ContentType = "application/problem+json"
 
 // Write answers r with err. An err that is or wraps a *[Problem] is sent as it
-// is. Every other error is logged with [slog.Default] and answered by 500
-// without a detail, because its text was not written for strangers.
+// is. Every other error is logged with [slog.Default] and answered by 500, or
+// by 503 if [Unavailable], without its text, which was not written for
+// strangers.
 func Write(w http.ResponseWriter, r *http.Request, err error) {
 	p, ok := errors.AsType[*Problem](err)
 	if !ok {
 		logUnexpected(r, err)
 		p = New(http.StatusInternalServerError, "", "")
+		if Unavailable(err) {
+			p = New(http.StatusServiceUnavailable, "unavailable", "try again in a moment")
+		}
 	}
 	// http.ResponseWriter panics on a status it cannot send.
 	if p.Status < 400 || p.Status > 599 {
@@ -36,6 +40,9 @@ func Write(w http.ResponseWriter, r *http.Request, err error) {
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
+	if p.Status == http.StatusServiceUnavailable && h.Get("Retry-After") == "" {
+		h.Set("Retry-After", "1")
+	}
 	w.WriteHeader(p.Status)
 	if r.Method != http.MethodHead {
 		_, _ = w.Write(body) // nobody is left to tell

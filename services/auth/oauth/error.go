@@ -64,7 +64,7 @@ func AsError(ctx context.Context, err error) *Error {
 	if e, ok := errors.AsType[*Error](err); ok {
 		return e
 	}
-	if p, ok := errors.AsType[*problem.Problem](err); ok && p.Status == http.StatusServiceUnavailable {
+	if problem.Unavailable(err) {
 		return &Error{Code: TemporarilyUnavailable, Description: "try again in a moment", Status: http.StatusServiceUnavailable}
 	}
 	if ctx.Err() == nil {

@@ -169,7 +169,7 @@ func (p *Renderer) Message(w http.ResponseWriter, r *http.Request, status int, m
 
 // Error writes the page for an error that no form can show.
 func (p *Renderer) Error(w http.ResponseWriter, r *http.Request, err error) {
-	if refused, ok := errors.AsType[*problem.Problem](err); errors.Is(err, password.ErrBusy) || (ok && refused.Status == http.StatusServiceUnavailable) {
+	if errors.Is(err, password.ErrBusy) || problem.Unavailable(err) {
 		p.RetryLater(w, r, time.Second)
 		return
 	}

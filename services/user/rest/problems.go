@@ -82,6 +82,9 @@ func (a *api) failure(ctx context.Context, err error) error {
 		return failure{problem.New(http.StatusServiceUnavailable, "canceled", "the request was given up")}
 	}
 	a.logger.ErrorContext(ctx, "request failed", "error", err)
+	if problem.Unavailable(err) {
+		return failure{problem.New(http.StatusServiceUnavailable, "unavailable", "try again in a moment")}
+	}
 	return failure{problem.New(http.StatusInternalServerError, "", "")}
 }
 
