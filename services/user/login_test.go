@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"gatehouse.example/internal/api/userapi"
 	"gatehouse.example/services/user"
 )
 
@@ -82,6 +83,32 @@ func TestEmailKey(t *testing.T) {
 	}
 }
 
+// TestLoginKey: the services that ask count a login by the same key that finds
+// the account, or a guesser had a new name for it each time.
+func TestLoginKey(t *testing.T) {
+	for _, login := range []string{
+		"Ada@Example.COM", " ada@example.com\u00a0", "ada@\uff45xample.com", "ada@exam\u00adple.com", "ada@example\u3002com",
+		"ju\u0308rgen@b\u00fccher.example", "\u212aelvin@example.com",
+	} {
+		email, err := user.ParseEmail(login)
+		if err != nil {
+			t.Fatalf("%q: %v", login, err)
+		}
+		if got, want := userapi.LoginKey(login), user.EmailKey(email); got != want {
+			t.Errorf("LoginKey(%q) = %q, want %q", login, got, want)
+		}
+	}
+	for _, login := range []string{" Ada", "ADA_l.1-x", "\u212aelvin"} {
+		name, err := user.ParseUsername(login)
+		if err != nil {
+			t.Fatalf("%q: %v", login, err)
+		}
+		if got := userapi.LoginKey(login); got != name {
+			t.Errorf("LoginKey(%q) = %q, want %q", login, got, name)
+		}
+	}
+}
+
 func TestParseUsername(t *testing.T) {
 	for in, want := range map[string]string{"Ada": "ada", " ada_l.1-x ": "ada_l.1-x", strings.Repeat("a", 64): strings.Repeat("a", 64)} {
 		if got, err := user.ParseUsername(in); err != nil || got != want {
@@ -112,6 +139,9 @@ func FuzzParseEmail(f *testing.F) {
 		}
 		if key := user.EmailKey(email); user.EmailKey(key) != key {
 			t.Fatalf("key %q of %q is not stable: %q", key, email, user.EmailKey(key))
+		}
+		if key, asked := user.EmailKey(email), userapi.LoginKey(s); key != asked {
+			t.Fatalf("key of %q is %q, but %q for who asks", s, key, asked)
 		}
 		if strings.ContainsAny(email, "\r\n\x00<>\", ") {
 			t.Fatalf("%q would break a header", email)

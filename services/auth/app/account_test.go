@@ -242,6 +242,20 @@ func TestThrottle(t *testing.T) {
 			t.Errorf("%d of 60 guesses at once were tried", n)
 		}
 	})
+	t.Run("other spellings", func(t *testing.T) {
+		s.advance(time.Hour)
+		spell := func(login string) answer {
+			return b.post("/login", url.Values{"login": {login}, "password": {"a guess"}}, "X-Forwarded-For", "192.0.2.2")
+		}
+		for i := range 9 {
+			spell("ada@exam"+strings.Repeat("\u00ad", i)+"ple.com").want(t, http.StatusUnauthorized)
+		}
+		for _, login := range []string{"ada@example.com", "ada@\uff45xample.com", "ADA@example\u3002com", "\u00a0ada@e\u00adxample.com"} {
+			if got := spell(login).StatusCode; got != http.StatusTooManyRequests {
+				t.Errorf("%q: status %d", login, got)
+			}
+		}
+	})
 }
 
 // TestSetup makes the first administrator, once.

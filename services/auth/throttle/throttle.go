@@ -10,8 +10,9 @@ import (
 	"crypto/sha256"
 	"errors"
 	"net/netip"
-	"strings"
 	"time"
+
+	"gatehouse.example/internal/api/userapi"
 )
 
 // Policy is how pauses grow.
@@ -83,7 +84,9 @@ func (g *Guard) Succeeded(ctx context.Context, login, address string) error {
 
 // The keys are hashes: a table of throttled names would be a list of people.
 func accountKey(login string) []byte {
-	sum := sha256.Sum256([]byte("account\x00" + strings.ToLower(strings.TrimSpace(login))))
+	// Every spelling that leads to one account is one key, or each would be worth
+	// some guesses more.
+	sum := sha256.Sum256([]byte("account\x00" + userapi.LoginKey(login)))
 	return sum[:]
 }
 
