@@ -2,12 +2,14 @@
 // (/v1/api-keys), and the internal endpoint at which the gateway asks what a
 // presented key allows.
 //
-// A key allows what its scopes say and its owner may still do at that moment.
+// A key allows what its scopes say and its owner may still do at that moment. It
+// makes no further keys.
 // The key's form is in services/auth, caching is left to the gateway.
 package apikeys
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -17,6 +19,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"gatehouse.example/internal/api/userapi"
 	"gatehouse.example/internal/identity"
 	"gatehouse.example/internal/problem"
 	"gatehouse.example/internal/rbac"
@@ -26,6 +29,7 @@ import (
 
 // Store stores keys.
 type Store interface {
+	Finder
 	CreateAPIKey(ctx context.Context, k auth.APIKey) error
 	ListAPIKeys(ctx context.Context, ownerKind, ownerID, after string, limit int) ([]auth.APIKey, error)
 }
@@ -37,8 +41,9 @@ type Ender interface {
 
 // Options configures [New].
 type Options struct {
-	Store Store
-	Ender Ender
+	Store    Store
+	Ender    Ender
+	Accounts Accounts
 	// Environment is part of each key.
 	Environment string
 	// Now is the clock. nil: time.Now.
@@ -109,6 +114,9 @@ func (a *API) create(w http.ResponseWriter, r *http.Request) (View, error) {
 	if err != nil {
 		return View{}, err
 	}
+	if err := a.mayCreate(r.Context(), identity.PrincipalFrom(r.Context())); err != nil {
+		return View{}, err
+	}
 	var body NewKey
 	if err := rest.Read(w, r, &body); err != nil {
 		return View{}, err
@@ -134,6 +142,31 @@ func (a *API) create(w http.ResponseWriter, r *http.Request) (View, error) {
 	view := viewOf(k)
 	view.Key = key
 	return view, nil
+}
+
+// mayCreate refuses a caller whose new key would outlive what allowed it. A key
+// that makes keys could not be taken back: not by its end, nor by deleting it.
+// A suspended person's token lives on for a moment; a key made by it would wait
+// for the day on which the person may act again.
+func (a *API) mayCreate(ctx context.Context, caller identity.Principal) error {
+	if caller.TokenID != "" {
+		_, err := a.Store.APIKey(ctx, caller.TokenID)
+		if err == nil {
+			return problem.New(http.StatusForbidden, "token_required", "an API key cannot make API keys; use an access token")
+		}
+		if !errors.Is(err, auth.ErrNotFound) {
+			return err
+		}
+	}
+	if caller.Kind != identity.KindUser {
+		return nil
+	}
+	account, err := a.Accounts.AccountByID(ctx, caller.Subject)
+	ended := err == nil && account.Status != userapi.StatusActive
+	if p, ok := errors.AsType[*problem.Problem](err); ended || (ok && p.Status == http.StatusNotFound) {
+		return problem.New(http.StatusForbidden, "account_ended", "this account may not make API keys")
+	}
+	return err
 }
 
 func (b NewKey) check(caller identity.Principal, now time.Time) []problem.Violation {

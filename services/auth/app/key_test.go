@@ -124,6 +124,28 @@ func TestUserAPIKeys(t *testing.T) {
 	}
 	s.users.change(account.ID, func(a *userapi.Account) { a.Status = userapi.StatusSuspended })
 	verify(404)
+	// The access token is good for a moment longer.
+	s.call(admin, "POST", "/v1/api-keys", `{"name":"later","scopes":["openid"]}`).want(t, 403)
+	admin.Subject = "01890000-0000-7000-8000-000000000000" // deleted
+	s.call(admin, "POST", "/v1/api-keys", `{"name":"later","scopes":["openid"]}`).want(t, 403)
+}
+
+// TestKeyMakesNoKey: what a leaked key may do ends with it.
+func TestKeyMakesNoKey(t *testing.T) {
+	s := start(t)
+	account, _ := s.person("ada@example.com")
+	token := identity.Principal{Kind: identity.KindUser, Subject: account.ID, ClientID: "c", TokenID: "01890000-0000-7000-8000-000000000001", Scopes: []string{"openid"}}
+	for name, owner := range map[string]identity.Principal{"user": token, "client": operator()} {
+		body := `{"name":"x","scopes":["` + map[string]string{"user": "openid", "client": "users:read"}[name] + `"]}`
+		k := s.key(owner, body)
+		presented := owner
+		presented.TokenID = k.ID
+		s.call(presented, "GET", "/v1/api-keys", "").want(t, 200)
+		if got := s.call(presented, "POST", "/v1/api-keys", body).want(t, 403); !strings.Contains(got.body, "token_required") {
+			t.Errorf("%s: %s", name, got.body)
+		}
+		s.key(owner, body)
+	}
 }
 
 // TestSessionsAPI lists and ends one's own sessions.

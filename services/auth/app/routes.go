@@ -126,7 +126,7 @@ func (rt *router) api(o Options, p *parts) {
 	clientAPI := clients.New(clients.Options{Store: p.clientStore, Ender: p.endings, Now: o.Now})
 	rt.authenticated("/v1/clients", methods{http.MethodGet: http.HandlerFunc(clientAPI.List), http.MethodPost: http.HandlerFunc(clientAPI.Create)})
 	rt.authenticated("/v1/clients/{id}", methods{http.MethodGet: http.HandlerFunc(clientAPI.Read), http.MethodDelete: http.HandlerFunc(clientAPI.Delete)})
-	keyAPI := apikeys.New(apikeys.Options{Store: p.apiKeys, Ender: p.endings, Environment: o.Environment, Now: o.Now})
+	keyAPI := apikeys.New(apikeys.Options{Store: p.apiKeys, Ender: p.endings, Accounts: o.Users, Environment: o.Environment, Now: o.Now})
 	rt.authenticated("/v1/api-keys", methods{http.MethodGet: http.HandlerFunc(keyAPI.List), http.MethodPost: http.HandlerFunc(keyAPI.Create)})
 	rt.authenticated("/v1/api-keys/{id}", methods{http.MethodDelete: http.HandlerFunc(keyAPI.Delete)})
 	sessionAPI := sessions.New(sessions.Options{Store: p.sessions, Ender: p.endings, Now: o.Now})
