@@ -127,6 +127,11 @@ func (e *Endpoint) Submit(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// answerAfter is how long the part of a registration takes, at the least, whose
+// work depends on whether the address is known: well above what that work
+// takes, so that the time of the answer does not tell either.
+const answerAfter = 100 * time.Millisecond
+
 // register returns what is wrong with single fields, or what went wrong.
 func (e *Endpoint) register(ctx context.Context, a application) (map[string]string, error) {
 	// Usernames are public, addresses are not: asking for the username first
@@ -144,6 +149,15 @@ func (e *Endpoint) register(ctx context.Context, a application) (map[string]stri
 	if err != nil {
 		return nil, err
 	}
+	// From here on it takes longer to make an account than to find a known one.
+	answer := time.NewTimer(answerAfter)
+	defer func() {
+		select {
+		case <-answer.C:
+		case <-ctx.Done():
+			answer.Stop()
+		}
+	}()
 	id, err := uuid.NewV7()
 	if err != nil {
 		return nil, err
