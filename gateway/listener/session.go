@@ -1,6 +1,7 @@
 package listener
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -37,8 +38,12 @@ type session struct {
 func (s *session) serve(fc *fasthttp.RequestCtx) {
 	s.conn = connOf(fc.Conn())
 	if reason, err := s.read(fc); err != nil {
+		status := http.StatusBadRequest
+		if errors.Is(err, errVersion) {
+			status = http.StatusHTTPVersionNotSupported
+		}
 		s.listener.options.Rejected(reason)
-		writeProblem(fc, problem.New(http.StatusBadRequest, reason, err.Error()))
+		writeProblem(fc, problem.New(status, reason, err.Error()))
 		s.release()
 		return
 	}
@@ -71,9 +76,13 @@ func (s *session) read(fc *fasthttp.RequestCtx) (reason string, err error) {
 	h, r := &fc.Request.Header, &s.ex.Request
 	r.Received = time.Now()
 	r.Method = method(h.Method())
-	r.Proto = "HTTP/1.1"
-	if !h.IsHTTP11() {
+	switch string(h.Protocol()) {
+	case "HTTP/1.1":
+		r.Proto = "HTTP/1.1"
+	case "HTTP/1.0":
 		r.Proto = "HTTP/1.0"
+	default:
+		return "http_version", errVersion
 	}
 	r.Scheme = "http"
 	if s.listener.options.TLS != nil {
@@ -96,7 +105,10 @@ func (s *session) read(fc *fasthttp.RequestCtx) (reason string, err error) {
 	return "", nil
 }
 
-var errFraming = errors.New("more than one way to tell where the body ends")
+var (
+	errFraming = errors.New("more than one way to tell where the body ends")
+	errVersion = errors.New("this port speaks HTTP/1.1 and HTTP/1.0")
+)
 
 // checkFraming refuses what request smuggling is made of (RFC 9112 §6.1, §6.3,
 // §11.2), and removes Host, which the request holds by itself.
@@ -200,7 +212,7 @@ func (s *session) write(fc *fasthttp.RequestCtx) {
 		out.Header.SetConnectionClose()
 	}
 	if resp.Body.Stream != nil {
-		s.stream(out)
+		s.stream(fc)
 		return
 	}
 	if len(resp.Body.Bytes) > 0 {
@@ -212,8 +224,8 @@ func (s *session) write(fc *fasthttp.RequestCtx) {
 	s.finish(int64(len(resp.Body.Bytes)))
 }
 
-func (s *session) stream(out *fasthttp.Response) {
-	resp := &s.ex.Response
+func (s *session) stream(fc *fasthttp.RequestCtx) {
+	out, resp := &fc.Response, &s.ex.Response
 	length := -1
 	if resp.Body.Length >= 0 {
 		length = int(resp.Body.Length)
@@ -221,7 +233,29 @@ func (s *session) stream(out *fasthttp.Response) {
 		out.ImmediateHeaderFlush = true
 		s.conn.endless.Store(true)
 	}
-	out.SetBodyStream(&responseStream{session: s, body: resp.Body.Stream}, length)
+	body := &responseStream{session: s, body: resp.Body.Stream}
+	if length < 0 && s.ex.Request.Proto == "HTTP/1.0" && s.ex.Request.Method != "HEAD" {
+		streamUntilClose(fc, body)
+		return
+	}
+	out.SetBodyStream(body, length)
+}
+
+// streamUntilClose sends a body of unknown length to a client that knows no
+// chunks: the connection's end is the body's (RFC 9112 §6.1, §6.3). fasthttp
+// would send chunks, so the connection is taken from it.
+func streamUntilClose(fc *fasthttp.RequestCtx, body *responseStream) {
+	h := &fc.Response.Header
+	h.SetContentLength(-2) // until the connection ends
+	h.SetConnectionClose()
+	head := bytes.Clone(h.Header())
+	fc.HijackSetNoResponse(true)
+	fc.Hijack(func(c net.Conn) {
+		if _, err := c.Write(head); err == nil {
+			_, _ = io.Copy(c, body)
+		}
+		_ = body.Close()
+	})
 }
 
 // finish ends the exchange; sentBytes counts the response's body.
