@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"gatehouse.example/internal/problem"
 )
 
 // remote calls a running installation through its gateway, as a client that an
@@ -162,13 +164,10 @@ func (r *remote) send(req *http.Request, out any) error {
 // answerError turns an error answer, problem+json or RFC 6749 §5.2, into one line.
 func answerError(status string, body []byte) error {
 	var p struct {
-		Detail      string `json:"detail"`
-		Error       string `json:"error"`
-		Description string `json:"error_description"`
-		Errors      []struct {
-			Pointer string `json:"pointer"`
-			Detail  string `json:"detail"`
-		} `json:"errors"`
+		Detail      string              `json:"detail"`
+		Error       string              `json:"error"`
+		Description string              `json:"error_description"`
+		Errors      []problem.Violation `json:"errors"`
 	}
 	_ = json.Unmarshal(body, &p)
 	text := status
@@ -178,7 +177,7 @@ func answerError(status string, body []byte) error {
 		}
 	}
 	for _, v := range p.Errors {
-		text += fmt.Sprintf("; %s %s", v.Pointer, v.Detail)
+		text += fmt.Sprintf("; %s %s", v.Place(), v.Detail)
 	}
 	return errors.New(text)
 }

@@ -28,13 +28,43 @@ type Problem struct {
 	Errors []Violation `json:"errors,omitempty"`
 }
 
-// Violation is one thing that is wrong with a request.
+// Violation is one thing that is wrong with a request: at Pointer in its body
+// or, where In is set, with a parameter.
 type Violation struct {
 	// Pointer is a JSON pointer (RFC 6901) into the request's body, such as
 	// "/email"; "" means the whole body.
-	Pointer string `json:"pointer"`
+	Pointer string `json:"pointer" required:"false"`
+	// In is "query", "path", "header" or "cookie", where the parameter called
+	// Name is what is wrong; "" for the body.
+	In   string `json:"in,omitempty"`
+	Name string `json:"name,omitempty"`
 	// Detail says what is wrong there.
 	Detail string `json:"detail"`
+}
+
+// MarshalJSON leaves the pointer out where a parameter is wrong: no pointer
+// leads there.
+func (v Violation) MarshalJSON() ([]byte, error) {
+	if v.In != "" {
+		return json.Marshal(struct {
+			In     string `json:"in"`
+			Name   string `json:"name"`
+			Detail string `json:"detail"`
+		}{v.In, v.Name, v.Detail})
+	}
+	return json.Marshal(struct {
+		Pointer string `json:"pointer"`
+		Detail  string `json:"detail"`
+	}{v.Pointer, v.Detail})
+}
+
+// Place names what is wrong for a person: the pointer, or the parameter as in
+// "query limit".
+func (v Violation) Place() string {
+	if v.In != "" {
+		return v.In + " " + v.Name
+	}
+	return v.Pointer
 }
 
 var _ error = (*Problem)(nil)
@@ -59,7 +89,7 @@ func (p *Problem) Error() string {
 		text += ": " + p.Detail
 	}
 	for _, v := range p.Errors {
-		text += fmt.Sprintf("; %s: %s", v.Pointer, v.Detail)
+		text += fmt.Sprintf("; %s: %s", v.Place(), v.Detail)
 	}
 	return text
 }

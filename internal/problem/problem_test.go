@@ -26,6 +26,7 @@ func TestWrite(t *testing.T) {
 	}{
 		"problem":   {taken, 409, `{"type":"about:blank","title":"Conflict","status":409,"detail":"The address is in use.","code":"email_taken","errors":[{"pointer":"/email","detail":"is in use"}]}`},
 		"wrapped":   {fmt.Errorf("create user: %w", taken), 409, `{"type":"about:blank","title":"Conflict","status":409,"detail":"The address is in use.","code":"email_taken","errors":[{"pointer":"/email","detail":"is in use"}]}`},
+		"parameter": {problem.New(422, "invalid", "").With(problem.Violation{In: "query", Name: "limit", Detail: "must be a number"}, problem.Violation{Detail: "must be an object"}), 422, `{"type":"about:blank","title":"Unprocessable Entity","status":422,"code":"invalid","errors":[{"in":"query","name":"limit","detail":"must be a number"},{"pointer":"","detail":"must be an object"}]}`},
 		"literal":   {&problem.Problem{Status: 410}, 410, `{"type":"about:blank","title":"Gone","status":410}`},
 		"typed":     {&problem.Problem{Type: "https://e.example/x", Title: "X", Status: 400, Instance: "urn:x"}, 400, `{"type":"https://e.example/x","title":"X","status":400,"instance":"urn:x"}`},
 		"no status": {&problem.Problem{Title: "X"}, 500, `{"type":"about:blank","title":"X","status":500}`},

@@ -140,7 +140,7 @@ func (a answer) problem(t *testing.T, status int, code string) []string {
 	}
 	pointers := make([]string, len(p.Errors))
 	for i, v := range p.Errors {
-		pointers[i] = v.Pointer
+		pointers[i] = v.Place()
 	}
 	return pointers
 }

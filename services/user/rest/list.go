@@ -85,7 +85,7 @@ func position(s string, descending bool) (*user.Position, error) {
 	}
 	if err != nil || c.Descending != descending || c.Micros < 0 || c.Micros > maxCursorMicros {
 		return nil, problem.New(http.StatusBadRequest, codeCursor, "the cursor is not one that this list returned").
-			With(problem.Violation{Pointer: "query/cursor", Detail: "is not a next_cursor of this list"})
+			With(problem.Violation{In: "query", Name: "cursor", Detail: "is not a next_cursor of this list"})
 	}
 	return &user.Position{CreatedAt: time.UnixMicro(c.Micros).UTC(), ID: c.ID}, nil
 }

@@ -109,12 +109,12 @@ func problems(_ huma.Context, _ string, v any) (any, error) {
 }
 
 // violation turns huma's dotted location into a JSON pointer for the body, and
-// into "query/limit" and the like for the rest, which no pointer can name.
+// into a parameter's place and name for the rest, which no pointer can name.
 func violation(d *huma.ErrorDetail) problem.Violation {
 	place, rest, _ := strings.Cut(d.Location, ".")
 	switch place {
 	case "query", "path", "header", "cookie":
-		return problem.Violation{Pointer: place + "/" + rest, Detail: d.Message}
+		return problem.Violation{In: place, Name: rest, Detail: d.Message}
 	case "body":
 		return problem.Violation{Pointer: pointer(rest), Detail: d.Message}
 	}

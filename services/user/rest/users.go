@@ -103,7 +103,7 @@ func idempotencyKey(ctx context.Context, key string, raw []byte) (*user.Idempote
 	}
 	if !keyPattern.MatchString(key) {
 		return nil, problem.New(http.StatusBadRequest, codeInvalid, "the Idempotency-Key must be 1 to 255 visible ASCII characters").
-			With(problem.Violation{Pointer: "header/Idempotency-Key", Detail: "is not acceptable"})
+			With(problem.Violation{In: "header", Name: "Idempotency-Key", Detail: "is not acceptable"})
 	}
 	p := identity.PrincipalFrom(ctx)
 	sum := sha256.Sum256(raw)

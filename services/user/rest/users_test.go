@@ -42,6 +42,9 @@ func TestCreateReadDelete(t *testing.T) {
 		t.Errorf("pointers = %v", got)
 	}
 	f.call(t, "client", "POST", "/v1/users", `{"email":"b@example.com","username":"ADA"}`).problem(t, 409, "username_taken")
+	if got := f.call(t, "client", "POST", "/v1/users", `{"email":"c@example.com","username":""}`).problem(t, 422, ""); !cmp.Equal(got, []string{"/username"}) {
+		t.Errorf("empty username: pointers = %v", got)
+	}
 	f.call(t, "reader", "DELETE", "/v1/users/"+id, "").problem(t, 403, "forbidden")
 	f.call(t, "client", "DELETE", "/v1/users/"+id, "", "If-Match", `"99"`).problem(t, 412, "precondition_failed")
 	if gone := f.call(t, "client", "DELETE", "/v1/users/"+id, ""); gone.status != 204 || len(gone.body) != 0 {
@@ -196,10 +199,10 @@ func TestList(t *testing.T) {
 		status  int
 		pointer string
 	}{
-		"limit=0": {422, "query/limit"}, "limit=201": {422, "query/limit"}, "limit=x": {422, "query/limit"}, "limit=99999999999999999999": {422, "query/limit"},
-		"status=dead": {422, "query/status"}, "sort=name": {422, "query/sort"}, "colour=red": {422, "query/colour"},
-		"cursor=x": {400, "query/cursor"}, "cursor=bnVsbA==": {400, "query/cursor"}, "sort=-created_at&cursor=" + cursor: {400, "query/cursor"},
-		"cursor=eyJ0IjotOTIyMzM3MjAzNjg1NDc3NTgwOH0": {400, "query/cursor"},
+		"limit=0": {422, "query limit"}, "limit=201": {422, "query limit"}, "limit=x": {422, "query limit"}, "limit=99999999999999999999": {422, "query limit"},
+		"status=dead": {422, "query status"}, "sort=name": {422, "query sort"}, "colour=red": {422, "query colour"},
+		"cursor=x": {400, "query cursor"}, "cursor=bnVsbA==": {400, "query cursor"}, "sort=-created_at&cursor=" + cursor: {400, "query cursor"},
+		"cursor=eyJ0IjotOTIyMzM3MjAzNjg1NDc3NTgwOH0": {400, "query cursor"},
 	} {
 		if got := f.call(t, "reader", "GET", "/v1/users?"+query, "").problem(t, want.status, ""); len(got) != 1 || got[0] != want.pointer {
 			t.Errorf("%s: pointers = %v, want %s", query, got, want.pointer)

@@ -26,7 +26,7 @@ type User struct {
 // NewUser is the body that creates a user.
 type NewUser struct {
 	Email    string       `json:"email" doc:"Unique, case ignored" example:"ada@example.com"`
-	Username string       `json:"username,omitempty" doc:"3 to 64 characters out of a-z, 0-9, dot, underscore and hyphen; unique, case ignored" example:"ada"`
+	Username string       `json:"username,omitempty" minLength:"3" doc:"3 to 64 characters out of a-z, 0-9, dot, underscore and hyphen; unique, case ignored" example:"ada"`
 	Phone    string       `json:"phone,omitempty" doc:"E.164" example:"+442071838750"`
 	Profile  user.Profile `json:"profile,omitempty"`
 	Status   string       `json:"status,omitempty" enum:"pending,active" doc:"pending where it is absent"`
@@ -38,7 +38,7 @@ type UserPatch struct {
 	ID            string       `json:"id,omitempty" readOnly:"true"`
 	Email         string       `json:"email,omitempty"`
 	EmailVerified bool         `json:"email_verified,omitempty" readOnly:"true"`
-	Username      string       `json:"username,omitempty"`
+	Username      string       `json:"username,omitempty" minLength:"3" doc:"null removes it"`
 	Phone         string       `json:"phone,omitempty"`
 	Status        string       `json:"status,omitempty"`
 	Roles         []string     `json:"roles,omitempty" readOnly:"true"`
