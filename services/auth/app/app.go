@@ -128,9 +128,12 @@ func fillIn(o *Options) error {
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
-	if o.Now == nil {
-		o.Now = time.Now
+	now := o.Now
+	if now == nil {
+		now = time.Now
 	}
+	// As exact as the database is: what is answered now is what is read later.
+	o.Now = func() time.Time { return now().UTC().Truncate(time.Microsecond) }
 	return nil
 }
 

@@ -74,10 +74,11 @@ func ServerMetadata(issuer string) Server {
 		IntrospectionAuthMethods: confidential,
 		RevocationAuthMethods:    auth.AuthMethods(),
 		CodeChallengeMethods:     []string{auth.MethodS256},
-		PromptValuesSupported:    []string{"none", "login", "consent", "select_account"},
+		PromptValuesSupported:    []string{"none", "login", "select_account"},
 		ClaimsSupported: []string{
 			"sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "at_hash", "sid",
-			"name", "preferred_username", "locale", "email", "email_verified",
+			"name", "given_name", "family_name", "middle_name", "nickname", "preferred_username", "profile", "picture",
+			"website", "gender", "birthdate", "zoneinfo", "locale", "updated_at", "email", "email_verified",
 		},
 		IssuerParameterSupported: true,
 	}

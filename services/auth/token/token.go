@@ -45,8 +45,9 @@ type Response struct {
 	ExpiresIn    int64  `json:"expires_in"`
 	RefreshToken string `json:"refresh_token,omitempty"`
 	IDToken      string `json:"id_token,omitempty"`
-	// Scope is always there, because it may be less than was asked for.
-	Scope string `json:"scope"`
+	// Scope is there even where all was granted that was asked for; a list of
+	// none cannot be written (RFC 6749 §3.3).
+	Scope string `json:"scope,omitempty"`
 }
 
 // Endpoint is the token endpoint. It is safe for concurrent use.
