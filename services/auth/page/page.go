@@ -16,9 +16,11 @@ import (
 	"fmt"
 	"html/template"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"gatehouse.example/internal/problem"
@@ -42,7 +44,9 @@ type Renderer struct {
 	style     template.CSS
 	styleHash string
 	name      string
-	cross     *http.CrossOriginProtection
+	// strictly is the value of Strict-Transport-Security; "" sends none.
+	strictly string
+	cross    *http.CrossOriginProtection
 }
 
 // New parses the embedded templates.
@@ -66,6 +70,9 @@ func New(o Options) (*Renderer, error) {
 		styleHash: base64.StdEncoding.EncodeToString(sum[:]),
 		name:      o.Name,
 		cross:     http.NewCrossOriginProtection(),
+	}
+	if issuer.Scheme == "https" && !isLocal(issuer.Hostname()) {
+		r.strictly = "max-age=31536000"
 	}
 	// Behind the gateway the request's Host is not that of the page. Browsers
 	// that send Sec-Fetch-Site are judged by it, others by their Origin.
@@ -140,7 +147,9 @@ func (p *Renderer) Render(w http.ResponseWriter, r *http.Request, v View) {
 }
 
 // headers says that the page loads nothing, is framed by nobody (RFC 9700
-// §4.16), is kept nowhere, and does not give its address away.
+// §4.16), is kept nowhere, does not give its address away, and that its host is
+// to be asked by https alone from now on (RFC 6797): who still types http must
+// not be shown somebody else's form.
 func (p *Renderer) headers(h http.Header, leadsAway bool) {
 	policy := "default-src 'none'; style-src 'sha256-" + p.styleHash + "'; base-uri 'none'; frame-ancestors 'none'"
 	if !leadsAway {
@@ -153,6 +162,16 @@ func (p *Renderer) headers(h http.Header, leadsAway bool) {
 	h.Set("Referrer-Policy", "same-origin")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("X-Frame-Options", "DENY")
+	if p.strictly != "" {
+		h.Set("Strict-Transport-Security", p.strictly)
+	}
+}
+
+// isLocal reports whether host is the machine itself, where other programs
+// serve plain http under the same name.
+func isLocal(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || strings.HasSuffix(host, ".localhost") || (ip != nil && ip.IsLoopback())
 }
 
 // Message is a page without a form.
