@@ -75,6 +75,9 @@ const (
 	RevokedSession = "session"
 	RevokedKey     = "key"
 	RevokedToken   = "jti"
+	// RevokedClient ends every access token of a client, those for itself too,
+	// which are stored nowhere.
+	RevokedClient = "client"
 )
 
 // Revocation tells gateways to refuse something until it would have expired.

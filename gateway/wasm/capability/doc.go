@@ -51,6 +51,7 @@ const (
 	revokedToken   = "jti"
 	revokedSession = "session"
 	revokedKey     = "key"
+	revokedClient  = "client"
 )
 
 type nothingRevoked struct{}

@@ -145,12 +145,18 @@ func (v *TokenVerifier) Verify(ctx context.Context, p *TokenPolicy, token string
 	if !intersect(p.audience, c.audience) {
 		return nil, &Refusal{filterv1.StatusInvalid, jose.ErrAudience}
 	}
-	r := v.options.Revocations
-	if (c.Principal.TokenID != "" && r.Revoked(revokedToken, c.Principal.TokenID)) ||
-		(c.Principal.SessionID != "" && r.Revoked(revokedSession, c.Principal.SessionID)) {
+	if v.revoked(&c.Principal) {
 		return nil, &Refusal{Status: filterv1.StatusRevoked}
 	}
 	return c, nil
+}
+
+// revoked reports whether the token, its session or its client was ended.
+func (v *TokenVerifier) revoked(p *identity.Principal) bool {
+	r := v.options.Revocations
+	return (p.TokenID != "" && r.Revoked(revokedToken, p.TokenID)) ||
+		(p.SessionID != "" && r.Revoked(revokedSession, p.SessionID)) ||
+		(p.ClientID != "" && r.Revoked(revokedClient, p.ClientID))
 }
 
 func intersect(a, b []string) bool {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"gatehouse.example/internal/identity"
+	"gatehouse.example/services/auth/postgres"
 )
 
 func basic(id, secret string) string {
@@ -293,4 +294,20 @@ func TestDeletedClient(t *testing.T) {
 	s.call(operator(), "DELETE", "/v1/clients/"+client.ClientID, "").want(t, 204)
 	b.redeem(refreshForm(client.ClientID, got.RefreshToken), 401)
 	b.do(http.MethodGet, "/oauth2/userinfo", nil, http.Header{"Authorization": {"Bearer " + got.AccessToken}}).want(t, 401)
+	// Its tokens for itself are stored nowhere: gateways refuse them by its id.
+	var until time.Time
+	if err := s.db.Pool.QueryRow(t.Context(), `SELECT (event->'data'->>'until')::timestamptz FROM outbox WHERE type = $1 AND event->'data'->>'kind' = 'client' AND event->'data'->>'id' = $2`,
+		postgres.TypeRevoked, client.ClientID).Scan(&until); err != nil || until.Before(s.now().Add(4*time.Minute)) {
+		t.Errorf("gateways refuse the client until %s (%v)", until, err)
+	}
+
+	// A client without refresh tokens has no family that would end.
+	plain := s.register(`{"name":"plain","type":"public","redirect_uris":["` + callback + `"],"grant_types":["authorization_code"],"scopes":["openid","profile"]}`)
+	got = b.tokens(plain.ClientID, "scope", "openid")
+	userinfo := func() answer {
+		return b.do(http.MethodGet, "/oauth2/userinfo", nil, http.Header{"Authorization": {"Bearer " + got.AccessToken}})
+	}
+	userinfo().want(t, 200)
+	s.call(operator(), "DELETE", "/v1/clients/"+plain.ClientID, "").want(t, 204)
+	userinfo().want(t, 401)
 }

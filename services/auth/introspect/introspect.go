@@ -31,7 +31,7 @@ type Verifier interface {
 
 // Endings knows which access tokens were ended before their time.
 type Endings interface {
-	AccessTokenEnded(ctx context.Context, tokenID, sessionID string) (bool, error)
+	AccessTokenEnded(ctx context.Context, tokenID, sessionID, clientID string) (bool, error)
 }
 
 // Families finds refresh tokens' families, or returns [auth.ErrNotFound].
@@ -121,7 +121,7 @@ func (e *Endpoint) accessToken(ctx context.Context, client auth.Client, token st
 	if c.ClientID != client.ID && !slices.Contains(c.Audience, client.ID) {
 		return Response{}, nil
 	}
-	ended, err := e.Endings.AccessTokenEnded(ctx, c.ID, c.SessionID)
+	ended, err := e.Endings.AccessTokenEnded(ctx, c.ID, c.SessionID, c.ClientID)
 	if err != nil || ended {
 		return Response{}, err
 	}

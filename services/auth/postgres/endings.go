@@ -174,6 +174,9 @@ func (s *Endings) DeleteClient(ctx context.Context, id string, now time.Time) er
 		if n, err := result.RowsAffected(); err != nil || n == 0 {
 			return errOr(err, auth.ErrNotFound)
 		}
+		if err := s.revoke(ctx, tx, auth.Revocation{Kind: auth.RevokedClient, ID: id, Until: now.Add(s.lifetime)}, now); err != nil {
+			return err
+		}
 		var keys []string
 		if err := tx.NewRaw(`DELETE FROM api_keys WHERE owner_kind = 'client' AND owner_id = ? RETURNING id`, id).Scan(ctx, &keys); err != nil {
 			return err

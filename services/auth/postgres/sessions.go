@@ -74,15 +74,16 @@ func (s *Sessions) LiveSessions(ctx context.Context, userID, after string, limit
 	return found, nil
 }
 
-// AccessTokenEnded reports whether the access token, or the session that it
-// names, was ended before its time.
-func (s *Sessions) AccessTokenEnded(ctx context.Context, tokenID, sessionID string) (bool, error) {
+// AccessTokenEnded reports whether the access token, or the session or client
+// that it names, was ended before its time.
+func (s *Sessions) AccessTokenEnded(ctx context.Context, tokenID, sessionID, clientID string) (bool, error) {
 	if !isUUID(sessionID) {
 		sessionID = "00000000-0000-0000-0000-000000000000"
 	}
 	var ended bool
-	err := s.db.Pool.QueryRow(ctx, `SELECT EXISTS (SELECT FROM revocations WHERE kind = $1 AND id = $2)
-		OR EXISTS (SELECT FROM sessions WHERE id = $3::uuid AND ended_at IS NOT NULL)`, auth.RevokedToken, tokenID, sessionID).Scan(&ended)
+	err := s.db.Pool.QueryRow(ctx, `SELECT EXISTS (SELECT FROM revocations WHERE (kind, id) IN (($1, $2), ($3, $4)))
+		OR EXISTS (SELECT FROM sessions WHERE id = $5::uuid AND ended_at IS NOT NULL)`,
+		auth.RevokedToken, tokenID, auth.RevokedClient, clientID, sessionID).Scan(&ended)
 	if err != nil {
 		return false, fmt.Errorf("look up revocation of access token: %w", err)
 	}

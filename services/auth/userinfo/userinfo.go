@@ -26,7 +26,7 @@ type Verifier interface {
 
 // Endings knows which access tokens were ended before their time.
 type Endings interface {
-	AccessTokenEnded(ctx context.Context, tokenID, sessionID string) (bool, error)
+	AccessTokenEnded(ctx context.Context, tokenID, sessionID, clientID string) (bool, error)
 }
 
 // Accounts finds accounts in the user service.
@@ -66,7 +66,7 @@ func (e *Endpoint) handle(w http.ResponseWriter, r *http.Request) (map[string]an
 	if err != nil {
 		return nil, invalidToken() // the reason would help only who guesses
 	}
-	ended, err := e.Endings.AccessTokenEnded(r.Context(), token.Claims.ID, token.Claims.SessionID)
+	ended, err := e.Endings.AccessTokenEnded(r.Context(), token.Claims.ID, token.Claims.SessionID, token.Claims.ClientID)
 	if err != nil {
 		return nil, err
 	}
