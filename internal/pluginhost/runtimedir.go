@@ -30,15 +30,9 @@ type runtimeDir struct {
 // newRuntimeDir makes the folder below parent, and removes what killed hosts
 // have left there. An empty parent is the system's.
 func newRuntimeDir(parent string) (*runtimeDir, error) {
-	if parent == "" {
-		if parent = os.TempDir(); len(parent) > maxTempDirBytes {
-			parent = "/tmp"
-		}
-	}
-	sweep(parent)
-	path, err := os.MkdirTemp(parent, runtimePattern)
+	path, err := makeBelow(parent)
 	if err != nil {
-		return nil, fmt.Errorf("make folder for sockets: %w", err)
+		return nil, fmt.Errorf("make folder for sockets of plugins: %w: set TMPDIR to a folder that this user may write to", err)
 	}
 	lock, err := os.OpenFile(filepath.Join(path, lockName), os.O_CREATE|os.O_RDWR, 0o600)
 	if err == nil {
@@ -48,6 +42,25 @@ func newRuntimeDir(parent string) (*runtimeDir, error) {
 		return nil, errors.Join(fmt.Errorf("lock %s: %w", path, err), os.RemoveAll(path))
 	}
 	return &runtimeDir{path: path, lock: lock}, nil
+}
+
+// makeBelow makes the folder below parent, or below the first of the system's
+// folders that is short enough and can be written.
+func makeBelow(parent string) (path string, err error) {
+	parents := []string{parent}
+	if parent == "" {
+		parents = []string{"/tmp"}
+		if dir := os.TempDir(); len(dir) <= maxTempDirBytes {
+			parents = []string{dir, "/tmp"}
+		}
+	}
+	for _, dir := range parents {
+		sweep(dir)
+		if path, err = os.MkdirTemp(dir, runtimePattern); err == nil {
+			return path, nil
+		}
+	}
+	return "", err
 }
 
 func (d *runtimeDir) remove() error {
