@@ -85,7 +85,7 @@ func Connect(ctx context.Context, o Options) (*Bus, error) {
 	defer cancel()
 	var err error
 	if b.conn, err = b.dial(ctx, o); err != nil {
-		return nil, fmt.Errorf("connect to bus: %w", err)
+		return nil, fmt.Errorf("connect to the bus at %s: %w: start that NATS server, or mend bus.url", hosts(o.URL), err)
 	}
 	if b.js, err = jetstream.New(b.conn); err != nil {
 		b.conn.Close()
@@ -93,6 +93,17 @@ func Connect(ctx context.Context, o Options) (*Bus, error) {
 	}
 	b.life, b.stop = context.WithCancel(context.Background())
 	return b, nil
+}
+
+// hosts returns the addresses of a list of URLs, without what proves who we are.
+func hosts(urls string) string {
+	var all []string
+	for _, text := range strings.Split(urls, ",") {
+		if u, err := url.Parse(strings.TrimSpace(text)); err == nil {
+			all = append(all, u.Host)
+		}
+	}
+	return strings.Join(all, ", ")
 }
 
 func (b *Bus) dial(ctx context.Context, o Options) (*nats.Conn, error) {

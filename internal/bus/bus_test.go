@@ -405,8 +405,12 @@ func TestConnectErrors(t *testing.T) {
 		_ = l.Close()
 		ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
 		defer cancel()
-		if _, err := bus.Connect(ctx, bus.Options{URL: "nats://" + addr, Logger: quiet()}); err == nil {
+		_, err = bus.Connect(ctx, bus.Options{URL: "nats://name:secret-word@" + addr, Logger: quiet()})
+		if err == nil {
 			t.Fatal("connected to nobody")
+		}
+		if text := err.Error(); !strings.Contains(text, addr+": nats: no servers") || !strings.Contains(text, "bus.url") || strings.Contains(text, "secret-word") {
+			t.Errorf("error %q, want the address and what to do", text)
 		}
 	})
 }
