@@ -14,7 +14,7 @@ import (
 // ensureCluster makes the cluster if there is none, and knows the password of
 // the administrator afterwards.
 func (s *Server) ensureCluster(ctx context.Context) error {
-	file := filepath.Join(s.opts.Dir, "postgres.password")
+	file := s.passwordFile()
 	major, err := s.cluster.major()
 	if err != nil {
 		return err
@@ -35,6 +35,9 @@ func (s *Server) ensureCluster(ctx context.Context) error {
 	}
 	return s.makeCluster(ctx, file)
 }
+
+// passwordFile holds the administrator's password.
+func (s *Server) passwordFile() string { return filepath.Join(s.opts.Dir, "postgres.password") }
 
 // makeCluster works in a folder beside, which gets its name when it is
 // complete: an interrupted start leaves no half cluster.

@@ -186,6 +186,32 @@ func TestRestartsWhenKilled(t *testing.T) {
 	}
 }
 
+// Pools do not leave a server that shuts down "smartly", which would refuse
+// everybody else for ever.
+func TestRestartsWhenAskedToEnd(t *testing.T) {
+	s := start(t, Options{Dir: dataDir(t)})
+	conn, err := pgx.Connect(t.Context(), s.AdminURL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(t.Context())
+	pid := s.PID()
+	if err := syscall.Kill(pid, syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	for end := time.Now().Add(20 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		if again, err := pgx.Connect(t.Context(), s.AdminURL()); err == nil {
+			_ = again.Close(t.Context())
+			if s.PID() != pid {
+				return
+			}
+		}
+		if time.Now().After(end) {
+			t.Fatal("it does not come back")
+		}
+	}
+}
+
 func TestOneServerPerFolder(t *testing.T) {
 	dir := dataDir(t)
 	s := start(t, Options{Dir: dir})
@@ -211,6 +237,29 @@ func TestLostPasswordFile(t *testing.T) {
 	s = start(t, Options{Dir: dir})
 	if got := query(t, s.AdminURL(), "SELECT v FROM kept"); got != "text" {
 		t.Errorf("kept %q", got)
+	}
+}
+
+func TestWrongPasswordFile(t *testing.T) {
+	dir := dataDir(t)
+	if err := start(t, Options{Dir: dir}).Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(dir, "postgres.password")
+	if err := os.WriteFile(file, []byte("another\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	begun := time.Now()
+	s, err := Start(t.Context(), Options{Dir: dir})
+	if err == nil {
+		_ = s.Stop(t.Context())
+		t.Fatal("started")
+	}
+	if !strings.Contains(err.Error(), file) || !strings.Contains(err.Error(), "delete it") || strings.Contains(err.Error(), "another") {
+		t.Errorf("error %q, want the file and what to do", err)
+	}
+	if took := time.Since(begun); took > 15*time.Second {
+		t.Errorf("it took %v to say so", took)
 	}
 }
 

@@ -2,17 +2,28 @@ package localpg
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
-const maxLogBytes = 10 << 20
+const (
+	maxLogBytes = 10 << 20
+	// statusInterval is how often the server's own word on its state is read.
+	statusInterval = time.Second
+	// invalidPassword is PostgreSQL's SQLSTATE for it.
+	invalidPassword = "28P01"
+)
 
 // supervise runs the server and starts it again until Stop. first receives
 // the error of the first start, or nil.
@@ -37,7 +48,7 @@ func (s *Server) supervise(first chan<- error) {
 			}
 		}
 		if err == nil {
-			err = cmd.Wait()
+			err = s.wait(cmd)
 			s.setProcess(nil)
 			if s.isStopping() {
 				return
@@ -56,6 +67,38 @@ func (s *Server) supervise(first chan<- error) {
 		}
 		pause = min(max(2*pause, 100*time.Millisecond), 30*time.Second)
 	}
+}
+
+// wait waits for the end of the server. When somebody else asks it to end by
+// SIGTERM, it would refuse new clients until the last one has left, which
+// pools never do: wait makes a fast shutdown of it, so that it starts again.
+func (s *Server) wait(cmd *exec.Cmd) error {
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	tick := time.NewTicker(statusInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case err := <-ended:
+			return err
+		case <-tick.C:
+			if !s.isStopping() && s.saysStopping(cmd.Process.Pid) {
+				s.logger.Warn("local PostgreSQL was asked to end by somebody else")
+				s.signal(syscall.SIGINT)
+			}
+		}
+	}
+}
+
+// saysStopping reports whether the server says in its postmaster.pid that it
+// shuts down: the word is the eighth line.
+func (s *Server) saysStopping(pid int) bool {
+	text, err := os.ReadFile(filepath.Join(s.cluster.path, "postmaster.pid"))
+	if err != nil {
+		return false
+	}
+	lines := strings.Split(string(text), "\n")
+	return len(lines) >= 8 && lines[0] == strconv.Itoa(pid) && strings.TrimSpace(lines[7]) == "stopping"
 }
 
 // start starts one process of the server, unless Stop has begun.
@@ -157,6 +200,10 @@ func (s *Server) awaitReady(ctx context.Context) error {
 		err := s.ensureDatabase(ctx)
 		if err == nil {
 			return nil
+		}
+		if refused := new(pgconn.PgError); errors.As(err, &refused) && refused.Code == invalidPassword {
+			return fmt.Errorf("%s does not hold the password of the local PostgreSQL in %s: restore it, or delete it to have a new one made",
+				s.passwordFile(), s.cluster.path)
 		}
 		select {
 		case exit := <-s.exits:
