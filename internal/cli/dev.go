@@ -52,6 +52,7 @@ func newDev() *cobra.Command {
 
 func runDev(ctx context.Context, cfg *config.Config, issuerGiven bool, stdout, stderr io.Writer) error {
 	started := time.Now()
+	outliveReaders()
 	logs, err := openLog(cfg.Data, stderr)
 	if err != nil {
 		return err
@@ -59,25 +60,22 @@ func runDev(ctx context.Context, cfg *config.Config, issuerGiven bool, stdout, s
 	defer logs.Close()
 	s, err := stack.Dev(ctx, stack.Options{Config: cfg, Version: buildVersion(), Logs: logs, IssuerGiven: issuerGiven})
 	if err != nil {
-		return err
+		return startError(ctx, err)
 	}
 	err = func() error {
 		ready, cancel := context.WithTimeout(ctx, readyTimeout)
 		defer cancel()
 		if err := s.AwaitReady(ready); err != nil {
-			return err
+			return startError(ctx, err)
 		}
 		if err := s.Publish(ready); err != nil {
-			return err
+			return startError(ctx, err)
 		}
 		banner(stdout, cfg, s, time.Since(started))
 		return s.Wait(ctx)
 	}()
-	if ctx.Err() != nil {
+	if ctx.Err() != nil && err == nil {
 		fmt.Fprintln(stdout, "gatehouse: stopping")
-		if errors.Is(err, context.Canceled) {
-			err = nil
-		}
 	}
 	return errors.Join(err, s.Stop())
 }
@@ -102,11 +100,8 @@ func banner(w io.Writer, cfg *config.Config, s *stack.Stack, took time.Duration)
 // openLog opens the log file of "dev"; the console shows only the banner.
 func openLog(data string, _ io.Writer) (*os.File, error) {
 	dir := filepath.Join(data, "logs")
-	if err := os.MkdirAll(data, 0o711); err == nil {
-		err = os.MkdirAll(dir, 0o711)
-		if err != nil {
-			return nil, fmt.Errorf("data folder %s: %w; mend its permissions or choose another with --data", data, unwrapPath(err))
-		}
+	if err := os.MkdirAll(dir, 0o711); err != nil {
+		return nil, fmt.Errorf("data folder %s can't be used: %w; mend its permissions or choose another with --data", data, err)
 	}
 	f, err := os.OpenFile(filepath.Join(dir, "gatehouse.log"), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
 	if err != nil {

@@ -75,7 +75,7 @@ func newRemote(cmd *cobra.Command) (*remote, error) {
 	}
 	var b bootstrapFile
 	if err := json.Unmarshal(text, &b); err != nil {
-		return nil, fmt.Errorf("%s: %w", file, err)
+		return nil, fmt.Errorf("%s is damaged (%w): start `gatehouse dev` again, which makes it anew", file, err)
 	}
 	r.issuer, r.clientID, r.clientSecret = b.Issuer, b.ClientID, b.ClientSecret
 	if is := flag("issuer"); is != "" {

@@ -23,7 +23,7 @@ const (
 // Run executes the command line args (without the program's name) and returns
 // the exit code. Results go to stdout, errors in one line each to stderr.
 func Run(args []string, stdout, stderr io.Writer) int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), stopSignals()...)
 	defer stop()
 	go func() {
 		// A second signal ends the process at once.
@@ -45,6 +45,33 @@ func Run(args []string, stdout, stderr io.Writer) int {
 		return ExitUsage
 	}
 	return ExitFailed
+}
+
+// stopSignals are those that stop a command in good order. A terminal that is
+// closed is one, unless somebody asked that it be none (nohup).
+func stopSignals() []os.Signal {
+	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) {
+		signals = append(signals, syscall.SIGHUP)
+	}
+	return signals
+}
+
+// outliveReaders lets a server go on when nobody reads its output any more
+// (`gatehouse dev | head`): writes fail then, and do not end the process.
+// Processes that it starts are not concerned, as by signal.Ignore.
+func outliveReaders() { signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) }
+
+// errInterrupted is the end of a server that was asked to stop while it started.
+var errInterrupted = errors.New("interrupted before it was ready")
+
+// startError is why a server did not start: whatever failed because it was
+// asked to stop is no reason of its own.
+func startError(ctx context.Context, err error) error {
+	if ctx.Err() != nil && err != nil {
+		return errInterrupted
+	}
+	return err
 }
 
 // usageError is a wrong command line.

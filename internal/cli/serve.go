@@ -35,9 +35,10 @@ func newServe(part, short string) *cobra.Command {
 		if err != nil {
 			return err
 		}
+		outliveReaders()
 		s, err := stack.Alone(cmd.Context(), stack.Options{Config: cfg, Version: buildVersion(), Logs: os.Stderr}, part)
 		if err != nil {
-			return err
+			return startError(cmd.Context(), err)
 		}
 		fmt.Fprintf(cmd.OutOrStdout(), "gatehouse %s: listening\n", part)
 		return errors.Join(s.Wait(cmd.Context()), s.Stop())

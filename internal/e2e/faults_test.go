@@ -124,6 +124,39 @@ func cutLast(s, sep string) (before, after string, found bool) {
 	return s[:i], s[i+len(sep):], true
 }
 
+// A terminal that is closed stops "dev" as Ctrl-C does; so does a signal while
+// it starts, and then it says that, not what came of it.
+func TestStops(t *testing.T) {
+	ended := func(t *testing.T, p *process) int {
+		t.Helper()
+		select {
+		case <-p.done:
+		case <-time.After(30 * time.Second):
+			t.Fatal("it does not stop")
+		}
+		return p.cmd.ProcessState.ExitCode()
+	}
+	t.Run("terminal closes", func(t *testing.T) {
+		in := dev(t, dataFolder(t))
+		_ = in.cmd.Process.Signal(syscall.SIGHUP)
+		if exit := ended(t, in.process); exit != 0 || !strings.Contains(in.output.String(), "gatehouse: stopping") {
+			t.Errorf("exit %d", exit)
+		}
+	})
+	t.Run("while it starts", func(t *testing.T) {
+		data := dataFolder(t)
+		p := launch(t, environment(), "dev", "--data", data, "--http", "127.0.0.1:0", "--https", "127.0.0.1:0")
+		await(t, 20*time.Second, "PostgreSQL is made", func() error {
+			_, err := os.Stat(filepath.Join(data, "postgres.lock"))
+			return err
+		})
+		_ = p.cmd.Process.Signal(syscall.SIGINT)
+		if exit := ended(t, p); exit != 1 || p.output.String() != "gatehouse: interrupted before it was ready\n" {
+			t.Errorf("exit %d: %s", exit, p.output)
+		}
+	})
+}
+
 func TestBadInput(t *testing.T) {
 	t.Run("unknown key", func(t *testing.T) {
 		file := filepath.Join(t.TempDir(), "gatehouse.yaml")
@@ -155,6 +188,17 @@ func TestBadInput(t *testing.T) {
 		}
 		_, stderr, exit := command(t, environment(), "dev", "--data", file)
 		oneLine(t, stderr, exit, file)
+	})
+	t.Run("admin port in use", func(t *testing.T) {
+		ln, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer ln.Close()
+		address := ln.Addr().String()
+		_, stderr, exit := command(t, environment("GATEHOUSE_GATEWAY__ADMIN_LISTEN="+address),
+			"dev", "--data", dataFolder(t), "--http", "127.0.0.1:0", "--https", "127.0.0.1:0")
+		oneLine(t, stderr, exit, address+" is in use by another process: stop it or change gateway.admin_listen")
 	})
 	t.Run("alone without servers", func(t *testing.T) {
 		data := dataFolder(t)

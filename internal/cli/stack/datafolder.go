@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -44,6 +45,23 @@ func lockDataFolder(dir string) (release func(), err error) {
 		}
 	}
 	return func() { _ = f.Close() }, nil
+}
+
+// adviseData says what to do when a file of the data folder can't be used: an
+// earlier start by root, for example, left files that others may not read.
+func adviseData(dir string, err error) error {
+	advice := ""
+	switch {
+	case errors.Is(err, unix.ENOSPC), errors.Is(err, unix.EDQUOT):
+		advice = "the disk is full: free some space and start again"
+	case errors.Is(err, fs.ErrPermission):
+		advice = fmt.Sprintf("give everything in %s to this user (chown -R), or choose another folder with --data", dir)
+	case errors.Is(err, unix.EROFS):
+		advice = "choose another folder with --data"
+	default:
+		return err
+	}
+	return fmt.Errorf("%w: %s", err, advice)
 }
 
 // pathCause drops the operation and path that a file error repeats.

@@ -65,7 +65,7 @@ func Dev(ctx context.Context, o Options) (_ *Stack, err error) {
 	cfg.Email.DevMailbox = true
 	s.authority, err = mtls.LoadOrCreateAuthority(cfg.ResolveData(cfg.TLS.CA), cfg.ResolveData(cfg.TLS.CAKey), cfg.TLS.TrustDomain, time.Now())
 	if err != nil {
-		return nil, err
+		return nil, adviseData(cfg.Data, err)
 	}
 	s.bootstrap = Bootstrap{Issuer: cfg.Issuer, ClientID: "bootstrap", ClientSecret: rand.Text()}
 	if err := s.startFoundations(ctx); err != nil {
@@ -73,14 +73,14 @@ func Dev(ctx context.Context, o Options) (_ *Stack, err error) {
 	}
 	for _, part := range []string{PartUser, PartAuth, PartEmail} {
 		if err := s.startService(ctx, part); err != nil {
-			return nil, err
+			return nil, adviseData(cfg.Data, err)
 		}
 	}
 	certificate, err := s.authority.IssueServer([]string{"localhost", "127.0.0.1", "::1"}, devCertificateTTL)
 	if err != nil {
 		return nil, err
 	}
-	return s, s.startGateway(ctx, &certificate)
+	return s, adviseData(cfg.Data, s.startGateway(ctx, &certificate))
 }
 
 // startFoundations starts PostgreSQL and NATS at the same time.
@@ -124,6 +124,11 @@ func (s *Stack) settlePorts(issuerGiven bool) error {
 			}
 		}
 	}
+	if cfg.Gateway.AdminListen != "" {
+		if _, err := settle(&cfg.Gateway.AdminListen, "gateway.admin_listen"); err != nil {
+			return err
+		}
+	}
 	if _, port, err := net.SplitHostPort(cfg.Gateway.Listen); err == nil && !issuerGiven && cfg.Issuer == defaults.Issuer {
 		cfg.Issuer = "http://localhost:" + port
 	}
@@ -159,7 +164,7 @@ func (s *Stack) Publish(ctx context.Context) error {
 			return err
 		}
 		if err := writePrivate(filepath.Join(s.cfg.Data, name), append(text, '\n')); err != nil {
-			return err
+			return adviseData(s.cfg.Data, err)
 		}
 	}
 	return nil

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	gateway "gatehouse.example/gateway/app"
 	"gatehouse.example/gateway/wasm"
 	"gatehouse.example/gateway/wasm/capability"
@@ -42,10 +44,15 @@ func (s *Stack) startGateway(ctx context.Context, certificate *tls.Certificate) 
 	if err != nil {
 		return err
 	}
+	socket, release, err := bindable(s.cfg.ResolveData(s.cfg.Gateway.AdminSocket))
+	if err != nil {
+		return err
+	}
+	s.onStop("admin socket's folder", release)
 	g, err := gateway.New(ctx, gateway.Options{
 		ConfigFile: s.cfg.ResolveFile(s.cfg.Gateway.File),
 		Listen:     s.cfg.Gateway.Listen, ListenTLS: s.cfg.Gateway.ListenTLS,
-		AdminListen: s.cfg.Gateway.AdminListen, AdminSocket: s.cfg.ResolveData(s.cfg.Gateway.AdminSocket),
+		AdminListen: s.cfg.Gateway.AdminListen, AdminSocket: socket,
 		DevCertificate: certificate, Bundle: bundle, Resolve: s.reach, Filters: host, Issuer: s.cfg.Issuer,
 		Logger: tele.Logger, Registry: tele.Registry, Tracer: tele.Tracer, Now: time.Now,
 		Ready: func(ctx context.Context) error {
@@ -119,13 +126,18 @@ func (s *Stack) filterHost(ctx context.Context, bundle *mtls.Bundle, revoked *bu
 	return host, nil
 }
 
-// filterCache is where compiled filters are kept.
+// filterCache is where compiled filters are kept: where the configuration says,
+// in the user's cache, or where there is none, in the data folder.
 func filterCache(cfg *config.Config) string {
 	if cfg.Gateway.FilterCache != "" {
 		return cfg.ResolveData(cfg.Gateway.FilterCache)
 	}
 	if dir, err := os.UserCacheDir(); err == nil {
-		return filepath.Join(dir, "gatehouse", "filters")
+		shared := filepath.Join(dir, "gatehouse", "filters")
+		// Accounts of services often have a home that is not there.
+		if os.MkdirAll(shared, 0o700) == nil && unix.Access(shared, unix.W_OK) == nil {
+			return shared
+		}
 	}
 	return cfg.ResolveData("cache/filters")
 }

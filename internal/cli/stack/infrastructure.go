@@ -122,7 +122,7 @@ func (i *infrastructure) startNATS() error {
 	}
 	server, err := embedded.Start(embedded.Options{Dir: i.cfg.ResolveData("nats"), SyncAlways: true, Logger: i.logger})
 	if err != nil {
-		return err
+		return adviseData(i.cfg.Data, err)
 	}
 	i.onStop("nats", func(context.Context) error { server.Stop(); return nil })
 	i.natsURL, i.inProcess = server.URL(), server
@@ -153,7 +153,7 @@ func (i *infrastructure) startPostgres(ctx context.Context) error {
 	if server == nil {
 		return nil
 	}
-	return i.makeLogins(ctx, server)
+	return adviseData(i.cfg.Data, i.makeLogins(ctx, server))
 }
 
 // makeLogins gives each service a login of its own on the local server.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 )
 
@@ -20,6 +21,7 @@ const (
 // lifecycle holds what runs, in the order in which it was started.
 type lifecycle struct {
 	logger *slog.Logger
+	mu     sync.Mutex // guards parts: some start at the same time
 	parts  []part
 	failed chan error
 }
@@ -35,6 +37,8 @@ func newLifecycle(logger *slog.Logger) *lifecycle {
 
 // onStop records how the part called name is stopped.
 func (l *lifecycle) onStop(name string, stop func(ctx context.Context) error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	l.parts = append(l.parts, part{name, stop})
 }
 
@@ -86,9 +90,13 @@ func (l *lifecycle) keep(name string, run func(ctx context.Context) error) {
 
 // stop stops all parts, the last started first.
 func (l *lifecycle) stop() error {
+	l.mu.Lock()
+	parts := l.parts
+	l.parts = nil
+	l.mu.Unlock()
 	var errs []error
-	for i := len(l.parts) - 1; i >= 0; i-- {
-		p := l.parts[i]
+	for i := len(parts) - 1; i >= 0; i-- {
+		p := parts[i]
 		ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
 		start := time.Now()
 		if err := p.stop(ctx); err != nil {
@@ -97,6 +105,5 @@ func (l *lifecycle) stop() error {
 		cancel()
 		l.logger.Debug("stopped", "part", p.name, "took", time.Since(start))
 	}
-	l.parts = nil
 	return errors.Join(errs...)
 }
