@@ -135,6 +135,14 @@ func walkCORS(t *testing.T, in *installation) {
 
 func walkValidation(t *testing.T, in *installation) {
 	admin := in.adminToken(t)
+	// OAuth endpoints refuse in the words of RFC 6749 §5.2.
+	for _, size := range []int{100 << 10, 10 << 20} {
+		form := url.Values{"grant_type": {"client_credentials"}, "scope": {strings.Repeat("a", size)}}
+		status, header, body := call(t, http.DefaultClient, http.MethodPost, in.issuer+"/oauth2/token", "", form)
+		if status != http.StatusRequestEntityTooLarge || header.Get("Content-Type") != "application/json" || !strings.Contains(string(body), `"error":"invalid_request"`) {
+			t.Errorf("token request of %d bytes: %d %s %.200s", size, status, header.Get("Content-Type"), body)
+		}
+	}
 	for name, body := range map[string]string{
 		"empty": "", "truncated": `{"email":`, "wrong type": `{"email": 5}`, "unknown field": `{"email":"a@b.example","colour":"red"}`,
 		"array": `[]`, "invalid UTF-8": "{\"email\":\"\xff@b.example\"}", "large": `{"email":"` + strings.Repeat("a", 2<<20) + `"}`,
