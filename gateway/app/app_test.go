@@ -34,7 +34,7 @@ routes: [{name: all, match: {path: "/x/*"}, upstream: u}]
 `)
 	got := g.do("POST", "/x/caf%C3%A9?q=%2F", "hello", "X-User-Id", "root", "x_gatehouse_Subject", "root", "Client_Cert", "x",
 		"X-Forwarded-For", "6.6.6.6", "Authorization", "Bearer t", "X-API-Key", "k", "Cookie", "gatehouse_session=s; a=1; __Host-gatehouse_session=t",
-		"Connection", "X-Named", "X-Named", "1", "X-Kept", "1", "X-Request-Id", "id-1", "X-Roles_List", "admin")
+		"Connection", "X-Named", "X-Named", "1", "X-Kept", "1", "X-Request-Id", "id-1", "X-Roles_List", "admin", "Remote-User", "admin", "X-Auth-Request-Email", "a@b")
 	if got.StatusCode != 201 || got.body != "/x/caf%C3%A9?q=%2F hello" {
 		t.Errorf("%d %q", got.StatusCode, got.body)
 	}
@@ -42,7 +42,7 @@ routes: [{name: all, match: {path: "/x/*"}, upstream: u}]
 		t.Errorf("response header %v", got.Header)
 	}
 	r := <-seen
-	for _, name := range []string{"X-User-Id", "X_gatehouse_subject", "Client_cert", "Authorization", "X-Api-Key", "X-Named", "X-Roles_list"} {
+	for _, name := range []string{"X-User-Id", "X_gatehouse_subject", "Client_cert", "Authorization", "X-Api-Key", "X-Named", "X-Roles_list", "Remote-User", "X-Auth-Request-Email"} {
 		if v, ok := r.Header[name]; ok {
 			t.Errorf("%s reached the upstream: %q", name, v)
 		}

@@ -19,11 +19,13 @@ func cleanEdge(h *exchange.Header) {
 var forgedPrefixes = [...]string{
 	"x-gatehouse-", "x-user", "x-roles", "client-cert", "x-client-cert", "x-forwarded", "forwarded", "x-real-ip",
 	"x-original-", "x-rewrite-url", "x-http-method", "x-method-override", "proxy",
+	// What other proxies call a proven identity.
+	"remote-user", "x-remote-user", "x-auth-request-", "x-ssl-",
 }
 
 func forged(name string) bool {
 	switch name[0] | 0x20 {
-	case 'x', 'c', 'f', 'p':
+	case 'x', 'c', 'f', 'p', 'r':
 	default:
 		return false
 	}

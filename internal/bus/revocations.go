@@ -18,6 +18,7 @@ const (
 	KindSession = "session"
 	KindKey     = "key"
 	KindJTI     = "jti"
+	KindClient  = "client"
 )
 
 const (
