@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"path/filepath"
 	"time"
@@ -86,7 +87,7 @@ func banner(w io.Writer, cfg *config.Config, s *stack.Stack, took time.Duration)
 	fmt.Fprintf(w, "\nGatehouse is ready (%.1f s).\n\n", took.Seconds())
 	row := func(name, text string) { fmt.Fprintf(w, "  %-15s %s\n", name, text) }
 	row("Gateway", cfg.Issuer)
-	row("with TLS", fmt.Sprintf("https://%s   (trust %s)", at.HTTPS, cfg.ResolveData(cfg.TLS.CA)))
+	row("with TLS", fmt.Sprintf("https://%s   (trust %s)", byName(at.HTTPS), cfg.ResolveData(cfg.TLS.CA)))
 	if b.AdminSetupURL != "" {
 		row("Administrator", b.AdminSetupURL+"   (once)")
 	}
@@ -95,6 +96,15 @@ func banner(w io.Writer, cfg *config.Config, s *stack.Stack, took time.Duration)
 	row("Configuration", cfg.Dir())
 	row("Data and logs", cfg.Data+", "+filepath.Join(cfg.Data, "logs"))
 	fmt.Fprintf(w, "\nCtrl-C stops it.\n")
+}
+
+// byName is a loopback address with the name that pages and cookies go by.
+func byName(address string) string {
+	host, port, err := net.SplitHostPort(address)
+	if ip := net.ParseIP(host); err != nil || ip == nil || !ip.IsLoopback() {
+		return address
+	}
+	return net.JoinHostPort("localhost", port)
 }
 
 // openLog opens the log file of "dev"; the console shows only the banner.
