@@ -73,9 +73,8 @@ func walkPages(t *testing.T, in *installation, clientID string) {
 		"state": {"page"}, "code_challenge": {challenge}, "code_challenge_method": {"S256"},
 	}.Encode()
 	err = chromedp.Do(ctx,
-		chromedp.Navigate(link),
-		chromedp.Click(chromedp.CSS(`button[type="submit"]`)),
-		chromedp.WaitNotPresent(chromedp.CSS(`input[name="code"]`)),
+		chromedp.Navigate(link), // enough in this browser
+		chromedp.WaitVisible(chromedp.CSS(`a[href^="/login"]`)),
 		chromedp.Navigate(authorize),
 		chromedp.SendKeys(chromedp.CSS("#login"), email),
 		chromedp.SendKeys(chromedp.CSS("#password"), password),

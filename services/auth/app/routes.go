@@ -111,11 +111,11 @@ func (rt *router) browserPages(o Options, p *parts) {
 	})
 	page("/login", loginPage.Show, loginPage.Submit)
 	registerPage := register.New(register.Options{
-		Accounts: o.Users, Mailer: p.challenges, Hasher: p.hasher, Pages: p.pages, Allowed: o.Config.AllowRegistration,
+		Accounts: o.Users, Mailer: p.challenges, Hasher: p.hasher, Pages: p.pages, Browsers: p.jar, Allowed: o.Config.AllowRegistration,
 		VerificationLifetime: o.Config.VerificationLifetime, Now: o.Now,
 	})
 	page("/register", registerPage.Show, registerPage.Submit)
-	verifyPage := verify.New(verify.Options{Accounts: o.Users, Challenges: p.challenges, Links: p.links, Pages: p.pages, Now: o.Now})
+	verifyPage := verify.New(verify.Options{Accounts: o.Users, Challenges: p.challenges, Links: p.links, Pages: p.pages, Browsers: p.jar, Now: o.Now})
 	page("/verify", verifyPage.Show, verifyPage.Submit)
 	setupPage := setup.New(setup.Options{Accounts: o.Users, Links: p.setupLinks, Sessions: p.jar, Hasher: p.hasher, Pages: p.pages, Now: o.Now})
 	page("/setup", setupPage.Show, setupPage.Submit)

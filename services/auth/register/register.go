@@ -45,12 +45,20 @@ type Options struct {
 	Mailer   Mailer
 	Hasher   *password.Hasher
 	Pages    *page.Renderer
+	// Browsers marks the browser, so that the mail's link needs no further
+	// click there.
+	Browsers Browsers
 	// Allowed opens the page; without it only administrators make accounts.
 	Allowed bool
 	// VerificationLifetime is how long a mailed link is good. Zero: a day.
 	VerificationLifetime time.Duration
 	// Now is the clock. nil: time.Now.
 	Now func() time.Time
+}
+
+// Browsers remembers in which browser somebody registered.
+type Browsers interface {
+	Registered(w http.ResponseWriter, lifetime time.Duration)
 }
 
 // Endpoint is the registration page. It is safe for concurrent use.
@@ -119,6 +127,7 @@ func (e *Endpoint) Submit(w http.ResponseWriter, r *http.Request) {
 	case len(a.Errors) > 0:
 		e.form(w, r, http.StatusUnprocessableEntity, a)
 	default:
+		e.Browsers.Registered(w, e.VerificationLifetime)
 		e.Pages.Message(w, r, http.StatusOK, page.Message{
 			Title: "Check your mail",
 			Text:  "We sent a mail to " + a.Email + ". Follow the link in it to finish.",

@@ -1,6 +1,7 @@
-// Package verify owns the page behind a mailed verification link. GET only
-// shows a button, because mail scanners follow links; the button's POST meets
-// the challenge, once.
+// Package verify owns the page behind a mailed verification link. In the
+// browser in which somebody registered, following the link is enough. Elsewhere
+// GET only shows a button, because mail scanners follow links; the button's
+// POST meets the challenge, once.
 //
 // The link's code is left to services/auth/challenge, the account's status to
 // the user service.
@@ -35,12 +36,19 @@ type Challenges interface {
 	MeetChallenge(ctx context.Context, id string, p auth.Purpose, now time.Time, proven func(context.Context, auth.Challenge) error) (auth.Challenge, error)
 }
 
+// Browsers tells a browser in which somebody registered from a program that
+// follows links.
+type Browsers interface {
+	HasRegistered(r *http.Request) bool
+}
+
 // Options configures [New].
 type Options struct {
 	Accounts   Accounts
 	Challenges Challenges
 	Links      *challenge.Links
 	Pages      *page.Renderer
+	Browsers   Browsers
 	// Now is the clock. nil: time.Now.
 	Now func() time.Time
 }
@@ -56,12 +64,17 @@ func New(o Options) *Endpoint {
 	return &Endpoint{o}
 }
 
-// Show answers GET with the fields challenge and code. It changes nothing.
+// Show answers GET with the fields challenge and code. It changes nothing,
+// unless somebody registered in this browser.
 func (e *Endpoint) Show(w http.ResponseWriter, r *http.Request) {
 	query := r.URL.Query()
 	id, code := query.Get("challenge"), query.Get("code")
 	if !e.Links.Check(auth.PurposeVerifyEmail, id, code) {
 		e.invalid(w, r)
+		return
+	}
+	if e.Browsers.HasRegistered(r) {
+		e.meet(w, r, id, true)
 		return
 	}
 	e.Pages.Render(w, r, page.View{Template: "verify", Title: "Confirm your address", Data: struct{ Challenge, Code string }{id, code}})
@@ -74,13 +87,19 @@ func (e *Endpoint) Submit(w http.ResponseWriter, r *http.Request) {
 		e.invalid(w, r)
 		return
 	}
-	met, err := e.Challenges.MeetChallenge(r.Context(), form.Get("challenge"), auth.PurposeVerifyEmail, e.Now(), func(ctx context.Context, c auth.Challenge) error {
+	e.meet(w, r, form.Get("challenge"), false)
+}
+
+// meet meets the challenge and says so. Where the link was merely followed, a
+// reload or Back says again what is so; a button works once.
+func (e *Endpoint) meet(w http.ResponseWriter, r *http.Request, id string, followed bool) {
+	met, err := e.Challenges.MeetChallenge(r.Context(), id, auth.PurposeVerifyEmail, e.Now(), func(ctx context.Context, c auth.Challenge) error {
 		_, err := e.Accounts.VerifyEmail(ctx, c.UserID, c.Email)
 		return err
 	})
 	refused, isProblem := errors.AsType[*problem.Problem](err)
 	switch {
-	case err == nil:
+	case err == nil, followed && errors.Is(err, auth.ErrConsumed):
 		e.Pages.Message(w, r, http.StatusOK, page.Message{
 			Title: "Address confirmed", Text: "You can sign in now.",
 			Link: browser.WithReturnTo("/login", met.ReturnTo), LinkText: "Sign in",
