@@ -30,7 +30,7 @@ func (s *Server) explain(offset int64, exit error) error {
 		return fmt.Errorf("%s: the data is of another version than PostgreSQL %s: install that version, or move %s away to start empty",
 			where, s.binaries.full, s.cluster.path)
 	case has("pre-existing shared memory block"), has("lock file \"postmaster.pid\" already exists"):
-		return fmt.Errorf("%s: %w (%s)", where, errTransient, cause)
+		return fmt.Errorf("%s: %w: end those of %s that hang or are stopped (%s)", where, errTransient, s.cluster.account, cause)
 	case has("Permission denied"), has("could not access"), has("invalid permissions"), has("wrong ownership"):
 		return fmt.Errorf("%s: not accessible for %s: give it back with \"chown -R\", or choose another data folder (%s)",
 			where, s.cluster.account, cause)
