@@ -212,7 +212,7 @@ func (a *App) tlsConfig(c config.Listener) (*tls.Config, error) {
 		cert = &loaded
 	}
 	if cert == nil {
-		return nil, fmt.Errorf("listener %s: tls mode dev needs the development certificate, which only \"gatehouse dev\" and \"gatehouse cert\" make; use mode: file", c.Address)
+		return nil, fmt.Errorf("listener %s: tls mode dev needs the certificate that only \"gatehouse dev\" makes: remove the listener, or give it mode: file with certificate and key", c.Address)
 	}
 	return &tls.Config{
 		Certificates: []tls.Certificate{*cert}, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"},

@@ -46,15 +46,15 @@ func newDev() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return runDev(cmd.Context(), cfg, cmd.Flag("issuer").Changed, cmd.OutOrStdout(), cmd.ErrOrStderr())
+		return runDev(cmd.Context(), cfg, cmd.Flag("issuer").Changed, cmd.OutOrStdout())
 	}
 	return cmd
 }
 
-func runDev(ctx context.Context, cfg *config.Config, issuerGiven bool, stdout, stderr io.Writer) error {
+func runDev(ctx context.Context, cfg *config.Config, issuerGiven bool, stdout io.Writer) error {
 	started := time.Now()
 	outliveReaders()
-	logs, err := openLog(cfg.Data, stderr)
+	logs, err := openLog(cfg.Data)
 	if err != nil {
 		return err
 	}
@@ -107,13 +107,21 @@ func byName(address string) string {
 	return net.JoinHostPort("localhost", port)
 }
 
+// maxLogBytes is the size beyond which a start begins a new log and keeps the
+// old one as gatehouse.log.1.
+const maxLogBytes = 32 << 20
+
 // openLog opens the log file of "dev"; the console shows only the banner.
-func openLog(data string, _ io.Writer) (*os.File, error) {
+func openLog(data string) (*os.File, error) {
 	dir := filepath.Join(data, "logs")
 	if err := os.MkdirAll(dir, 0o711); err != nil {
 		return nil, fmt.Errorf("data folder %s can't be used: %w; mend its permissions or choose another with --data", data, err)
 	}
-	f, err := os.OpenFile(filepath.Join(dir, "gatehouse.log"), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	name := filepath.Join(dir, "gatehouse.log")
+	if info, err := os.Stat(name); err == nil && info.Size() > maxLogBytes {
+		_ = os.Rename(name, name+".1") // else it goes on growing, which beats not starting
+	}
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("data folder %s can't be written: %w; mend its permissions or choose another with --data", data, unwrapPath(err))
 	}

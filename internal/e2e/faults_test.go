@@ -51,6 +51,28 @@ func TestPartsThatDie(t *testing.T) {
 		})
 		in.tokens(t, before, clientID)
 	})
+	t.Run("PostgreSQL hangs", func(t *testing.T) {
+		var all []int
+		for _, pid := range children(t, in.cmd.Process.Pid, "postgres") {
+			all = append(append(all, pid), children(t, pid, "postgres")...)
+		}
+		for _, pid := range all {
+			_ = syscall.Kill(pid, syscall.SIGSTOP)
+		}
+		status := in.signIn(t, newBrowser(t, in.issuer), before.email, password)
+		for _, pid := range all {
+			_ = syscall.Kill(pid, syscall.SIGCONT)
+		}
+		if status != http.StatusServiceUnavailable {
+			t.Errorf("sign in while PostgreSQL hangs: %d", status)
+		}
+		await(t, 45*time.Second, "sign in after the hang", func() error {
+			if status := in.signIn(t, before.browser, before.email, password); status != http.StatusOK {
+				return fmt.Errorf("status %d", status)
+			}
+			return nil
+		})
+	})
 	t.Run("mail plugin", func(t *testing.T) {
 		plugins := children(t, in.cmd.Process.Pid, "mail-file")
 		if len(plugins) != 1 {

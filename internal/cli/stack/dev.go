@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -96,6 +97,9 @@ func (s *Stack) startFoundations(ctx context.Context) error {
 func (s *Stack) settlePorts(issuerGiven bool) error {
 	cfg, defaults := s.cfg, config.Default()
 	file, err := gatewayconfig.Load(cfg.ResolveFile(cfg.Gateway.File))
+	if errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("%w: name the folder of gatehouse.yaml and gateway.yaml with --config, or the file with gateway.file", err)
+	}
 	if err != nil {
 		return err
 	}

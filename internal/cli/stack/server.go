@@ -50,7 +50,7 @@ func (l *lifecycle) serve(name string, svc service, ln net.Listener, bundle *mtl
 		}
 		writeStatus(w, http.StatusOK, "ready")
 	})
-	mux.Handle("/", telemetry.Middleware(name, t)(svc.Handler()))
+	mux.Handle("/", telemetry.Middleware(name, t)(limited(svc.Handler())))
 	server := &http.Server{
 		Handler:           mux,
 		TLSConfig:         bundle.ServerTLS(),
@@ -73,6 +73,18 @@ func (l *lifecycle) serve(name string, svc service, ln net.Listener, bundle *mtl
 		}
 		<-done
 		return err
+	})
+}
+
+// requestTimeout ends the work for a request whose database or neighbour does
+// not answer; the caller gets a 503.
+const requestTimeout = 10 * time.Second
+
+func limited(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), requestTimeout)
+		defer cancel()
+		next.ServeHTTP(w, r.WithContext(ctx))
 	})
 }
 

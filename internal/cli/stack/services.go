@@ -10,6 +10,7 @@ import (
 	"gatehouse.example/internal/api"
 	"gatehouse.example/internal/api/authapi"
 	"gatehouse.example/internal/api/userapi"
+	"gatehouse.example/internal/config"
 	"gatehouse.example/internal/mtls"
 	"gatehouse.example/internal/pluginhost"
 	auth "gatehouse.example/services/auth/app"
@@ -75,8 +76,12 @@ func (s *Stack) newEmail(ctx context.Context, o email.Options, bundle *mtls.Bund
 	}
 	s.onStop("plugins", o.Plugins.Stop)
 	if templates := s.cfg.ResolveFile(s.cfg.Email.Templates); templates != "" {
-		if _, err := os.Stat(templates); err == nil {
+		_, err := os.Stat(templates)
+		switch {
+		case err == nil:
 			o.Templates = os.DirFS(templates)
+		case s.cfg.Email.Templates != config.Default().Email.Templates:
+			return nil, fmt.Errorf("email.templates: %w", err)
 		}
 	}
 	o.Auth = s.auth(bundle)
