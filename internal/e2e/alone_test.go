@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -32,7 +33,11 @@ func freePort(t *testing.T) string {
 func TestAlone(t *testing.T) {
 	data := dataFolder(t)
 	quiet := slog.New(slog.DiscardHandler)
-	pg, err := localpg.Start(t.Context(), localpg.Options{Dir: filepath.Join(filepath.Dir(data), "pg"), Logger: quiet})
+	cluster := filepath.Join(filepath.Dir(data), "pg")
+	if err := os.Mkdir(cluster, 0o711); err != nil { // PostgreSQL's user passes through
+		t.Fatal(err)
+	}
+	pg, err := localpg.Start(t.Context(), localpg.Options{Dir: cluster, Logger: quiet})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -36,7 +36,7 @@ func chromium(t *testing.T) context.Context {
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath(path), chromedp.UserDataDir(profile), chromedp.NoSandbox, chromedp.DisableGPU,
 		chromedp.Flag("disable-background-networking", true), chromedp.Flag("disable-component-update", true),
-		chromedp.Flag("disable-quic", true), chromedp.WindowSize(360, 740), chromedp.WSURLReadTimeout(60*time.Second))
+		chromedp.Env("TMPDIR="+profile), chromedp.Flag("disable-quic", true), chromedp.WindowSize(360, 740), chromedp.WSURLReadTimeout(60*time.Second))
 	allocator, cancel := chromedp.NewExecAllocator(t.Context(), options...)
 	t.Cleanup(cancel)
 	browser, cancel := chromedp.NewContext(allocator)
