@@ -191,7 +191,7 @@ func TestOrdinaryUser(t *testing.T) {
 	}
 	u, err := user.Lookup("nobody")
 	if err != nil {
-		t.Skip(err)
+		t.Fatal(err)
 	}
 	a, err := accountOf(u)
 	if err != nil {
@@ -228,7 +228,7 @@ func TestClusterOfAnotherUser(t *testing.T) {
 	}
 	u, err := user.Lookup("nobody")
 	if err != nil {
-		t.Skip(err)
+		t.Fatal(err)
 	}
 	a, err := accountOf(u)
 	if err != nil {
