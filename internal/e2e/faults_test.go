@@ -17,7 +17,7 @@ import (
 // What dies comes back, and nothing is lost.
 func TestPartsThatDie(t *testing.T) {
 	in := dev(t, dataFolder(t))
-	clientID := in.publicClient(t)
+	clientID := in.publicClient(t, redirectURI)
 	before := in.register(t, "before@example.com")
 
 	t.Run("second dev on the same folder", func(t *testing.T) {

@@ -2,13 +2,11 @@ package e2e
 
 import (
 	"context"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"os"
 	"os/exec"
-	"strings"
 	"testing"
 	"time"
 
@@ -48,9 +46,10 @@ func chromium(t *testing.T) context.Context {
 
 // walkPages registers, verifies and signs in as a person does, in a browser,
 // and comes back to the client with a code.
-func walkPages(t *testing.T, in *installation, clientID string) {
+func walkPages(t *testing.T, in *installation) {
 	const email = "heidi@example.com"
-	listenAsClient(t)
+	redirectURI := listenAsClient(t)
+	clientID := in.publicClient(t, redirectURI)
 	ctx := chromium(t)
 	err := chromedp.Do(ctx,
 		chromedp.Navigate(in.issuer+"/register"),
@@ -96,19 +95,12 @@ func walkPages(t *testing.T, in *installation, clientID string) {
 	want[tokens](t, status, http.StatusOK, body)
 }
 
-// listenAsClient serves the client's redirect URI.
-func listenAsClient(t *testing.T) {
+// listenAsClient serves a client's redirect URI, which it returns.
+func listenAsClient(t *testing.T) string {
 	t.Helper()
-	ln, err := net.Listen("tcp", strings.TrimPrefix(redirectURI[:strings.LastIndex(redirectURI, "/")], "http://"))
-	if err != nil {
-		t.Fatalf("the client's port 3000: %v", err)
-	}
-	server := &httptest.Server{Listener: ln, Config: &http.Server{
-		ReadHeaderTimeout: 5 * time.Second,
-		Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-			_, _ = w.Write([]byte(`<!doctype html><title>client</title><p id="arrived">arrived</p>`))
-		}),
-	}}
-	server.Start()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = w.Write([]byte(`<!doctype html><title>client</title><p id="arrived">arrived</p>`))
+	}))
 	t.Cleanup(server.Close)
+	return server.URL + "/callback"
 }

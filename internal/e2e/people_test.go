@@ -44,7 +44,7 @@ func walkSetup(t *testing.T, in *installation) {
 	if status := in.signIn(t, admin.browser, "root", password); status != http.StatusOK {
 		t.Fatalf("administrator signs in: %d", status)
 	}
-	got := in.tokens(t, admin, in.publicClient(t))
+	got := in.tokens(t, admin, in.publicClient(t, redirectURI))
 	status, _, body := call(t, http.DefaultClient, http.MethodGet, in.issuer+"/v1/users?limit=2", got.AccessToken, nil)
 	page := want[struct {
 		Items      []map[string]any

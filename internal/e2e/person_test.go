@@ -113,7 +113,7 @@ func (in *installation) clientToken(t testing.TB, id, secret, scope string) stri
 }
 
 // publicClient registers a client that has no secret.
-func (in *installation) publicClient(t testing.TB) string {
+func (in *installation) publicClient(t testing.TB, redirectURI string) string {
 	t.Helper()
 	status, _, body := call(t, http.DefaultClient, http.MethodPost, in.issuer+"/v1/clients", in.adminToken(t), map[string]any{
 		"name": "e2e", "type": "public", "redirect_uris": []string{redirectURI},

@@ -10,7 +10,7 @@ import (
 // The tests of this file share one installation; each uses people of its own.
 func TestWalk(t *testing.T) {
 	in := dev(t, dataFolder(t))
-	clientID := in.publicClient(t)
+	clientID := in.publicClient(t, redirectURI)
 	t.Run("person", func(t *testing.T) { walkPerson(t, in, clientID) })
 	t.Run("known address", func(t *testing.T) { walkKnownAddress(t, in) })
 	t.Run("refresh rotation", func(t *testing.T) { walkRefresh(t, in, clientID) })
@@ -25,7 +25,7 @@ func TestWalk(t *testing.T) {
 	t.Run("usernames", func(t *testing.T) { walkUsername(t, in, clientID) })
 	t.Run("https", func(t *testing.T) { walkHTTPS(t, in) })
 	t.Run("command line", func(t *testing.T) { walkCLI(t, in) })
-	t.Run("pages", func(t *testing.T) { walkPages(t, in, clientID) })
+	t.Run("pages", func(t *testing.T) { walkPages(t, in) })
 }
 
 func walkPerson(t *testing.T, in *installation, clientID string) {
