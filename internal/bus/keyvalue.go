@@ -39,11 +39,15 @@ func (b *Bus) keyValue(ctx context.Context, cfg jetstream.KeyValueConfig) (*KeyV
 	defer cancel()
 	cfg.Storage = jetstream.FileStorage
 	cfg.Replicas = max(b.replicas, 1)
-	if b.replicas == 0 {
-		kv, err := b.js.KeyValue(ctx, cfg.Bucket)
-		if err == nil {
-			if status, err := kv.Status(ctx); err == nil {
-				cfg.Replicas = max(status.Config().Replicas, 1)
+	if found, err := b.js.KeyValue(ctx, cfg.Bucket); err == nil {
+		if status, err := found.Status(ctx); err == nil {
+			now := status.Config()
+			if b.replicas == 0 {
+				cfg.Replicas = max(now.Replicas, 1)
+			}
+			// Not asked to change what is so already; see tryStream.
+			if now.Replicas == cfg.Replicas && now.TTL == cfg.TTL && now.LimitMarkerTTL == cfg.LimitMarkerTTL {
+				return &KeyValue{bus: b, bucket: cfg.Bucket, kv: found}, nil
 			}
 		}
 	}

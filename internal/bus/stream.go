@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -65,17 +66,26 @@ func (b *Bus) ensureStream(ctx context.Context, cfg jetstream.StreamConfig) erro
 func (b *Bus) tryStream(ctx context.Context, cfg jetstream.StreamConfig) error {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	cfg.Replicas = max(b.replicas, 1)
-	if b.replicas == 0 {
-		s, err := b.js.Stream(ctx, cfg.Name)
-		switch {
-		case err == nil:
-			cfg.Replicas = s.CachedInfo().Config.Replicas
-		case !errors.Is(err, jetstream.ErrStreamNotFound):
-			return err
-		}
+	found, err := b.js.Stream(ctx, cfg.Name)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		cfg.Replicas = max(b.replicas, 1)
+		_, err = b.js.CreateStream(ctx, cfg) // an equal one made meanwhile is fine
+		return err
 	}
-	_, err := b.js.CreateOrUpdateStream(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	now := found.CachedInfo().Config
+	if cfg.Replicas = b.replicas; cfg.Replicas == 0 {
+		cfg.Replicas = now.Replicas
+	}
+	// Every process comes by here; the broker is asked to change only what
+	// differs, because an update interrupts who reads the stream.
+	if now.Replicas == cfg.Replicas && now.Description == cfg.Description && now.Storage == cfg.Storage &&
+		now.MaxAge == cfg.MaxAge && now.Duplicates == cfg.Duplicates && slices.Equal(now.Subjects, cfg.Subjects) {
+		return nil
+	}
+	_, err = b.js.UpdateStream(ctx, cfg)
 	return err
 }
 
