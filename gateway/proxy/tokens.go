@@ -107,5 +107,5 @@ func (t *Tokens) evict(now time.Time) {
 func same(a, b identity.Principal) bool {
 	return a.Kind == b.Kind && a.Subject == b.Subject && a.ClientID == b.ClientID &&
 		a.SessionID == b.SessionID && a.TokenID == b.TokenID && a.Expires.Equal(b.Expires) &&
-		slices.Equal(a.Scopes, b.Scopes) && slices.Equal(a.Roles, b.Roles)
+		slices.Equal(a.Scopes, b.Scopes) && slices.Equal(a.Roles, b.Roles) && slices.Equal(a.Permissions, b.Permissions)
 }

@@ -20,6 +20,7 @@ type Config struct {
 	Auth      Auth      `yaml:"auth"`
 	User      User      `yaml:"user"`
 	Email     Email     `yaml:"email"`
+	Graph     Graph     `yaml:"graph"`
 	Database  Database  `yaml:"database"`
 	Bus       Bus       `yaml:"bus"`
 	TLS       TLS       `yaml:"tls"`
@@ -88,11 +89,32 @@ type Auth struct {
 	SessionIdle time.Duration `yaml:"session_idle"`
 	// VerificationLifetime is how long a link in a verification mail works.
 	VerificationLifetime time.Duration `yaml:"verification_lifetime"`
+	// ResetLifetime is how long a link in a password reset mail works.
+	ResetLifetime time.Duration `yaml:"reset_lifetime"`
 	// MaxConcurrentHashes bounds the password hashes computed at once, each of
 	// which needs tens of megabytes; 0 is one for each processor.
 	MaxConcurrentHashes int `yaml:"max_concurrent_hashes"`
 	// AllowRegistration lets people make an account for themselves.
 	AllowRegistration bool `yaml:"allow_registration"`
+	// Providers are the social sign-in providers by the name that stands in
+	// /login/callback/{provider}.
+	Providers map[string]Provider `yaml:"providers"`
+}
+
+// Provider configures one social sign-in provider.
+type Provider struct {
+	// Plugin is the executable's name below plugins.directory.
+	Plugin string `yaml:"plugin"`
+	// SHA256 is the executable's digest in hex; "" is that in SHA256SUMS.
+	SHA256 string `yaml:"sha256"`
+	// DisplayName is what the sign-in page's button says; "" is the entry's name.
+	DisplayName string `yaml:"display_name"`
+	// TrustEmail lets an address that the provider calls verified lead to the
+	// account with that address. Only for providers that own or check the
+	// addresses they vouch for.
+	TrustEmail bool `yaml:"trust_email"`
+	// Config is handed to the plugin, which knows what it means.
+	Config map[string]any `yaml:"config"`
 }
 
 // User configures the user service.
@@ -100,6 +122,16 @@ type User struct {
 	Service `yaml:",inline"`
 	// PendingRetention is how long an unfinished registration is kept.
 	PendingRetention time.Duration `yaml:"pending_retention"`
+	// DeletedRetention is how long a deleted account can be restored before it
+	// is erased.
+	DeletedRetention time.Duration `yaml:"deleted_retention"`
+	// ProfileSchema is the JSON Schema of a profile's custom attributes;
+	// relative to the configuration file's folder. "" allows none.
+	ProfileSchema string `yaml:"profile_schema"`
+	// PreferenceSchemas is a folder of JSON Schemas NAMESPACE.json; relative to
+	// the configuration file's folder. A namespace without a schema takes any
+	// object. "" has no schemas.
+	PreferenceSchemas string `yaml:"preference_schemas"`
 }
 
 // Email configures the email service.
@@ -120,8 +152,37 @@ type Email struct {
 	Backoff time.Duration `yaml:"backoff"`
 	// MaxBackoff is the longest pause between two attempts.
 	MaxBackoff time.Duration `yaml:"max_backoff"`
+	// MessageRetention is how long a message that is on its way no more is kept.
+	MessageRetention time.Duration `yaml:"message_retention"`
+	// NotificationRetention is how long a notification is kept.
+	NotificationRetention time.Duration `yaml:"notification_retention"`
 	// DevMailbox serves the mails of the file transport at /dev/mailbox.
 	DevMailbox bool `yaml:"dev_mailbox"`
+}
+
+// Graph configures the GraphQL service. It has no database.
+type Graph struct {
+	// Listen is the address that the service listens on.
+	Listen string `yaml:"listen"`
+	// Address is where other processes reach the service; "" is Listen.
+	Address string `yaml:"address"`
+	// MaxDepth bounds how deep a query nests.
+	MaxDepth int `yaml:"max_depth"`
+	// MaxCost bounds the sum of the fields of a query, those of a list times
+	// its limit.
+	MaxCost int `yaml:"max_cost"`
+	// MaxAliases bounds how many fields of a query have an alias.
+	MaxAliases int `yaml:"max_aliases"`
+	// Timeout bounds the work for one query.
+	Timeout time.Duration `yaml:"timeout"`
+}
+
+// Reach returns the address at which other processes reach the service.
+func (g Graph) Reach() string {
+	if g.Address != "" {
+		return g.Address
+	}
+	return g.Listen
 }
 
 // Transport configures one mail transport.
@@ -201,9 +262,11 @@ func Default() *Config {
 			SessionLifetime:      720 * time.Hour,
 			SessionIdle:          24 * time.Hour,
 			VerificationLifetime: 24 * time.Hour,
+			ResetLifetime:        time.Hour,
 			AllowRegistration:    true,
+			Providers:            map[string]Provider{},
 		},
-		User: User{Service: Service{Listen: "127.0.0.1:9102"}, PendingRetention: 24 * time.Hour},
+		User: User{Service: Service{Listen: "127.0.0.1:9102"}, PendingRetention: 24 * time.Hour, DeletedRetention: 720 * time.Hour},
 		Email: Email{
 			Service:   Service{Listen: "127.0.0.1:9103"},
 			Templates: "templates",
@@ -215,7 +278,11 @@ func Default() *Config {
 			MaxAttempts: 8,
 			Backoff:     5 * time.Second,
 			MaxBackoff:  time.Hour,
+
+			MessageRetention:      2160 * time.Hour,
+			NotificationRetention: 2160 * time.Hour,
 		},
+		Graph:     Graph{Listen: "127.0.0.1:9104", MaxDepth: 8, MaxCost: 2000, MaxAliases: 20, Timeout: 5 * time.Second},
 		Database:  Database{MaxConnections: 10},
 		TLS:       TLS{TrustDomain: "gatehouse.local", CA: "ca.pem", CAKey: "ca-key.pem", Directory: "tls"},
 		Log:       Log{Level: "info", Format: "json"},

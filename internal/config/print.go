@@ -21,6 +21,13 @@ func (c *Config) YAML() ([]byte, error) {
 		}
 		masked.Email.Transports[name] = transport
 	}
+	masked.Auth.Providers = make(map[string]Provider, len(c.Auth.Providers))
+	for name, provider := range c.Auth.Providers {
+		if provider.Config != nil {
+			provider.Config = maskAny("", provider.Config).(map[string]any)
+		}
+		masked.Auth.Providers[name] = provider
+	}
 	masked.Telemetry.OTLPEndpoint = maskURLs(c.Telemetry.OTLPEndpoint)
 	data, err := yaml.MarshalWithOptions(&masked,
 		yaml.CustomMarshaler(func(s Secret) ([]byte, error) { return yaml.Marshal(maskSecret(s.Reveal())) }),

@@ -27,8 +27,10 @@ func (l *layers) validate(c *Config) {
 	l.auth(c.Auth)
 	l.service("user", c.User.Service)
 	l.check("user.pending_retention", checkPositive(c.User.PendingRetention))
+	l.check("user.deleted_retention", checkPositive(c.User.DeletedRetention))
 	l.service("email", c.Email.Service)
 	l.email(c.Email)
+	l.graph(c.Graph)
 	l.check("database.url", checkDatabaseURL(c.Database.URL))
 	l.check("database.max_connections", checkAtLeast(1, c.Database.MaxConnections))
 	l.check("bus.url", checkBusURL(c.Bus.URL))
@@ -60,7 +62,32 @@ func (l *layers) auth(a Auth) {
 	l.check("auth.session_lifetime", checkPositive(a.SessionLifetime))
 	l.check("auth.session_idle", checkPositive(a.SessionIdle), checkAtMost(a.SessionIdle, a.SessionLifetime, "session_lifetime"))
 	l.check("auth.verification_lifetime", checkPositive(a.VerificationLifetime))
+	l.check("auth.reset_lifetime", checkPositive(a.ResetLifetime))
 	l.check("auth.max_concurrent_hashes", checkAtLeast(0, a.MaxConcurrentHashes))
+	for _, name := range sortedKeys(a.Providers) {
+		key := "auth.providers." + name
+		l.check(key, checkName(name))
+		l.plugin(key, a.Providers[name].Plugin, a.Providers[name].SHA256)
+	}
+}
+
+func (l *layers) graph(g Graph) {
+	l.check("graph.listen", checkAddress(g.Listen, false))
+	l.check("graph.address", checkAddress(g.Address, true))
+	l.check("graph.max_depth", checkAtLeast(1, g.MaxDepth))
+	l.check("graph.max_cost", checkAtLeast(1, g.MaxCost))
+	l.check("graph.max_aliases", checkAtLeast(0, g.MaxAliases))
+	l.check("graph.timeout", checkPositive(g.Timeout))
+}
+
+// plugin checks what names an executable.
+func (l *layers) plugin(key, name, digest string) {
+	if name == "" || strings.ContainsAny(name, `/\`) || strings.HasPrefix(name, ".") {
+		l.check(key+".plugin", fmt.Sprintf("%q is not the name of an executable in plugins.directory", name))
+	}
+	if digest != "" && !regexp.MustCompile(`^[0-9a-fA-F]{64}$`).MatchString(digest) {
+		l.check(key+".sha256", "it is not 64 hexadecimal digits")
+	}
 }
 
 func (l *layers) email(e Email) {
@@ -73,14 +100,10 @@ func (l *layers) email(e Email) {
 		l.check("email.transport", fmt.Sprintf("%q is not one of email.transports%s", e.Transport, suggest(e.Transport, names)))
 	}
 	for _, name := range names {
-		transport, key := e.Transports[name], "email.transports."+name
-		if transport.Plugin == "" || strings.ContainsAny(transport.Plugin, `/\`) || strings.HasPrefix(transport.Plugin, ".") {
-			l.check(key+".plugin", fmt.Sprintf("%q is not the name of an executable in plugins.directory", transport.Plugin))
-		}
-		if transport.SHA256 != "" && !regexp.MustCompile(`^[0-9a-fA-F]{64}$`).MatchString(transport.SHA256) {
-			l.check(key+".sha256", "it is not 64 hexadecimal digits")
-		}
+		l.plugin("email.transports."+name, e.Transports[name].Plugin, e.Transports[name].SHA256)
 	}
+	l.check("email.message_retention", checkPositive(e.MessageRetention))
+	l.check("email.notification_retention", checkPositive(e.NotificationRetention))
 	l.check("email.max_attempts", checkAtLeast(1, e.MaxAttempts))
 	l.check("email.backoff", checkPositive(e.Backoff), checkAtMost(e.Backoff, e.MaxBackoff, "max_backoff"))
 	l.check("email.max_backoff", checkPositive(e.MaxBackoff))

@@ -199,7 +199,11 @@ func (r *migrator) grant(ctx context.Context, set MigrationSet) error {
 		case rel.Name == "schema_migrations":
 			fmt.Fprintf(&b, "REVOKE ALL ON %s FROM %s; GRANT SELECT ON %[1]s TO %[2]s;\n", name, role)
 		case strings.HasPrefix(rel.Name, "audit"):
-			fmt.Fprintf(&b, "REVOKE ALL ON %s FROM %s; GRANT SELECT, INSERT ON %[1]s TO %[2]s;\n", name, role)
+			rights := "INSERT"
+			if set.ReadsAudit {
+				rights = "SELECT, INSERT"
+			}
+			fmt.Fprintf(&b, "REVOKE ALL ON %s FROM %s; GRANT %[3]s ON %[1]s TO %[2]s;\n", name, role, rights)
 		default:
 			fmt.Fprintf(&b, "REVOKE ALL ON %s FROM %s; GRANT SELECT, INSERT, UPDATE, DELETE ON %[1]s TO %[2]s;\n", name, role)
 		}

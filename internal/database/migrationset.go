@@ -19,9 +19,11 @@ type MigrationSet struct {
 	// Schema is made if it is missing; unqualified names in the files mean it.
 	Schema string
 	// Role is made (NOLOGIN) if it is missing, and granted what a service
-	// needs in Schema: to read and write tables, but only to read and insert
-	// where the table's name starts with "audit". "" grants nothing.
+	// needs in Schema: to read and write tables, but only to insert where the
+	// table's name starts with "audit". "" grants nothing.
 	Role string
+	// ReadsAudit lets the role read those tables too.
+	ReadsAudit bool
 	// FS holds the files NNNN_name.up.sql at its root; other files, such as a
 	// README, are left alone unless they end in .sql. nil means none.
 	FS fs.FS

@@ -23,11 +23,27 @@ var now = time.Date(2026, 1, 2, 3, 4, 5, 678e6, time.FixedZone("CET", 3600))
 // samples has each type with all members and with only the required ones.
 func samples() map[string][]any {
 	return map[string][]any{
-		event.TypeUserRegistered: {event.UserRegistered{UserID: person, Email: "ada@example.com"}},
-		event.TypeUserVerified:   {event.UserVerified{UserID: person, Email: "ada@example.com"}},
-		event.TypeUserUpdated:    {event.UserUpdated{UserID: person, Changed: []string{"email", "roles"}}},
-		event.TypeUserSuspended:  {event.UserSuspended{UserID: person, Reason: "spam"}, event.UserSuspended{UserID: person}},
-		event.TypeUserDeleted:    {event.UserDeleted{UserID: person}},
+		event.TypeUserRegistered:       {event.UserRegistered{UserID: person, Email: "ada@example.com"}},
+		event.TypeUserVerified:         {event.UserVerified{UserID: person, Email: "ada@example.com"}},
+		event.TypeUserUpdated:          {event.UserUpdated{UserID: person, Changed: []string{"email", "roles"}}},
+		event.TypeUserSuspended:        {event.UserSuspended{UserID: person, Reason: "spam"}, event.UserSuspended{UserID: person}},
+		event.TypeUserDeleted:          {event.UserDeleted{UserID: person}},
+		event.TypeUserRestored:         {event.UserRestored{UserID: person}},
+		event.TypeUserErased:           {event.UserErased{UserID: person}},
+		event.TypeUserEmailChanged:     {event.UserEmailChanged{UserID: person, OldEmail: "ada@example.com", Email: "ada@example.com"}},
+		event.TypeUserRolesChanged:     {event.UserRolesChanged{UserID: person, Added: []string{"editor"}, Removed: []string{"editor"}, Roles: []string{"editor"}}},
+		event.TypeRoleChanged:          {event.RoleChanged{Role: "x", Deleted: true}, event.RoleChanged{Role: "x"}},
+		event.TypePasswordChanged:      {event.PasswordChanged{UserID: person, Reason: "change", Address: "x"}, event.PasswordChanged{UserID: person, Reason: "change"}},
+		event.TypeEmailChangeRequested: {event.EmailChangeRequested{UserID: person, OldEmail: "ada@example.com", Email: "ada@example.com", Address: "x"}, event.EmailChangeRequested{UserID: person, OldEmail: "ada@example.com", Email: "ada@example.com"}},
+		event.TypeNewDevice:            {event.NewDevice{UserID: person, SessionID: person, UserAgent: "x", Address: "x"}, event.NewDevice{UserID: person, SessionID: person}},
+		event.TypeSessionRevoked:       {event.SessionRevoked{UserID: person, SessionID: person, Reason: "sign_out"}},
+		event.TypeKeyRevoked:           {event.KeyRevoked{KeyID: person, OwnerKind: "user", OwnerID: "x", Reason: "revoked"}},
+		event.TypeIdentityLinked:       {event.IdentityLinked{UserID: person, Provider: "x"}},
+		event.TypeIdentityUnlinked:     {event.IdentityUnlinked{UserID: person, Provider: "x"}},
+		event.TypeAuditRecorded: {
+			event.AuditRecorded{ID: person, Time: now, Service: "user", ActorKind: "user", ActorID: person, ClientID: "c", Action: "user.suspended", SubjectKind: "user", SubjectID: person, Outcome: "success", Address: "192.0.2.1", RequestID: "r", TraceID: "t", Details: map[string]string{"from": "active"}},
+			event.AuditRecorded{ID: person, Time: now, Service: "user", Action: "user.suspended", Outcome: "success"},
+		},
 		event.TypeVerificationRequested: {
 			event.VerificationRequested{ChallengeID: person, UserID: person, Email: "ada@example.com", Locale: "de", Purpose: event.PurposeVerifyEmail, ExpiresAt: now},
 			event.VerificationRequested{ChallengeID: person, UserID: person, Email: "ada@example.com", Purpose: event.PurposeExistingAccount, ExpiresAt: now},

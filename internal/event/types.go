@@ -17,6 +17,19 @@ const (
 	TypeUserSuspended         = "gatehouse.user.suspended.v1"              // UserSuspended
 	TypeUserDeleted           = "gatehouse.user.deleted.v1"                // UserDeleted
 	TypeVerificationRequested = "gatehouse.auth.verification_requested.v1" // VerificationRequested
+	TypeUserRestored          = "gatehouse.user.restored.v1"               // UserRestored
+	TypeUserErased            = "gatehouse.user.erased.v1"                 // UserErased
+	TypeUserEmailChanged      = "gatehouse.user.email_changed.v1"          // UserEmailChanged
+	TypeUserRolesChanged      = "gatehouse.user.roles_changed.v1"          // UserRolesChanged
+	TypeRoleChanged           = "gatehouse.role.changed.v1"                // RoleChanged
+	TypePasswordChanged       = "gatehouse.auth.password_changed.v1"       // PasswordChanged
+	TypeEmailChangeRequested  = "gatehouse.auth.email_change_requested.v1" // EmailChangeRequested
+	TypeNewDevice             = "gatehouse.auth.new_device.v1"             // NewDevice
+	TypeSessionRevoked        = "gatehouse.auth.session_revoked.v1"        // SessionRevoked
+	TypeKeyRevoked            = "gatehouse.auth.key_revoked.v1"            // KeyRevoked
+	TypeIdentityLinked        = "gatehouse.auth.identity_linked.v1"        // IdentityLinked
+	TypeIdentityUnlinked      = "gatehouse.auth.identity_unlinked.v1"      // IdentityUnlinked
+	TypeAuditRecorded         = "gatehouse.audit.recorded.v1"              // AuditRecorded
 )
 
 // UserRegistered says that an account exists now. Subject: the user id.

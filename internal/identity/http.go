@@ -117,13 +117,14 @@ const (
 // DefaultTable returns who calls whom in Gatehouse.
 func DefaultTable() Table {
 	return Table{
-		OperationEdge:           {gateway},
+		// graph passes the caller's own internal token on.
+		OperationEdge:           {gateway, "graph"},
 		OperationHealth:         {Everyone},
 		OperationJWKS:           {gateway, "user", "email"},
 		OperationChallengeLink:  {"email"},
 		OperationVerifyAPIKey:   {gateway},
 		OperationAccountsCreate: {"auth"},
-		OperationAccountsLookup: {"auth"},
+		OperationAccountsLookup: {"auth", "email"},
 		OperationAccountsUpdate: {"auth"},
 	}
 }

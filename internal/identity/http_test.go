@@ -120,7 +120,8 @@ func TestAllow(t *testing.T) {
 		"gateway":  {"edge", "health", "auth.jwks", "auth.api_keys.verify"},
 		"auth":     {"health", "user.accounts.create", "user.accounts.lookup", "user.accounts.update"},
 		"user":     {"health", "auth.jwks"},
-		"email":    {"health", "auth.jwks", "auth.challenges.link"},
+		"email":    {"health", "auth.jwks", "auth.challenges.link", "user.accounts.lookup"},
+		"graph":    {"edge", "health"},
 		"stranger": {"health"},
 	}
 	for service, may := range allowed {

@@ -41,6 +41,8 @@ type Principal struct {
 	Scopes []string
 	// Roles are the user's roles when the credential was issued.
 	Roles []string
+	// Permissions is what those roles permitted together.
+	Permissions []string
 	// Expires is the end of the presented credential; zero where it has none.
 	Expires time.Time
 }

@@ -33,17 +33,19 @@ const (
 // tokenClaims are the claims of an internal token. "token_id" names the
 // credential at the edge; it is no "jti", which would name this token.
 type tokenClaims struct {
-	Issuer    string   `json:"iss"`
-	Audience  string   `json:"aud"`
-	Subject   string   `json:"sub"`
-	Kind      Kind     `json:"kind"`
-	ClientID  string   `json:"client_id,omitempty"`
-	Scope     string   `json:"scope,omitempty"`
-	Roles     []string `json:"roles,omitempty"`
-	SessionID string   `json:"sid,omitempty"`
-	TokenID   string   `json:"token_id,omitempty"`
-	IssuedAt  int64    `json:"iat"`
-	ExpiresAt int64    `json:"exp"`
+	Issuer   string   `json:"iss"`
+	Audience string   `json:"aud"`
+	Subject  string   `json:"sub"`
+	Kind     Kind     `json:"kind"`
+	ClientID string   `json:"client_id,omitempty"`
+	Scope    string   `json:"scope,omitempty"`
+	Roles    []string `json:"roles,omitempty"`
+	// Permissions follow from Roles; a service need not ask which.
+	Permissions []string `json:"permissions,omitempty"`
+	SessionID   string   `json:"sid,omitempty"`
+	TokenID     string   `json:"token_id,omitempty"`
+	IssuedAt    int64    `json:"iat"`
+	ExpiresAt   int64    `json:"exp"`
 }
 
 // Minter makes internal tokens in the name of one process. It may be used
@@ -106,7 +108,7 @@ func (m *Minter) Mint(p Principal, audience string) (token string, expires time.
 	}
 	token, err = jose.Sign(m.key, TokenType, tokenClaims{
 		Issuer: m.id, Audience: audience, Subject: p.Subject, Kind: p.Kind,
-		ClientID: p.ClientID, Scope: strings.Join(p.Scopes, " "), Roles: p.Roles,
+		ClientID: p.ClientID, Scope: strings.Join(p.Scopes, " "), Roles: p.Roles, Permissions: p.Permissions,
 		SessionID: p.SessionID, TokenID: p.TokenID,
 		IssuedAt: now.Unix(), ExpiresAt: expires.Unix(),
 	}, m.header)

@@ -100,7 +100,7 @@ func (v *Verifier) verify(token string) (Principal, error) {
 	return Principal{
 		Kind: claims.Kind, Subject: claims.Subject, ClientID: claims.ClientID,
 		SessionID: claims.SessionID, TokenID: claims.TokenID,
-		Scopes: scopes(claims.Scope), Roles: claims.Roles,
+		Scopes: scopes(claims.Scope), Roles: claims.Roles, Permissions: claims.Permissions,
 		Expires: t.Claims.ExpiresAt,
 	}, nil
 }

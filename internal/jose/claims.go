@@ -29,6 +29,8 @@ type Claims struct {
 	Audience []string
 	// Roles is "roles".
 	Roles []string
+	// Permissions is "permissions".
+	Permissions []string
 	// ExpiresAt is "exp".
 	ExpiresAt time.Time
 	// IssuedAt is "iat".
@@ -74,6 +76,9 @@ func (c Claims) MarshalJSON() ([]byte, error) {
 	if len(c.Roles) > 0 {
 		out["roles"] = c.Roles
 	}
+	if len(c.Permissions) > 0 {
+		out["permissions"] = c.Permissions
+	}
 	return json.Marshal(out)
 }
 
@@ -115,6 +120,7 @@ func (c *Claims) UnmarshalJSON(data []byte) error {
 	take("sid", text(&c.SessionID), false)
 	take("nonce", text(&c.Nonce), false)
 	take("roles", texts(&c.Roles), false)
+	take("permissions", texts(&c.Permissions), false)
 	if len(all) > 0 {
 		c.Extra = all
 	}

@@ -60,7 +60,7 @@ func Allowed(p identity.Principal, permission string) bool {
 	case identity.KindClient:
 		return p.HasScope(permission)
 	case identity.KindUser:
-		return p.HasScope(permission) && (p.HasRole(RoleAdmin) || slices.Contains(Permissions(p.Roles), permission))
+		return p.HasScope(permission) && (p.HasRole(RoleAdmin) || slices.Contains(p.Permissions, permission))
 	default:
 		return false
 	}

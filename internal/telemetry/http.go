@@ -3,9 +3,11 @@ package telemetry
 import (
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"runtime/debug"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -91,6 +93,10 @@ func (m *middleware) serve(w http.ResponseWriter, r *http.Request, next http.Han
 		attribute.String("url.path", r.URL.Path),
 		attribute.String("gatehouse.request_id", id),
 	))
+	// The gateway replaces what a client sent.
+	if ip := net.ParseIP(strings.TrimSpace(r.Header.Get("X-Forwarded-For"))); ip != nil {
+		ctx = WithClientAddress(ctx, ip.String())
+	}
 	r = r.WithContext(WithRequestID(ctx, id))
 	w.Header().Set(RequestIDHeader, id)
 	answer := &recorder{ResponseWriter: w}

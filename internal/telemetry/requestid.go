@@ -14,7 +14,22 @@ const RequestIDHeader = "X-Request-Id"
 // maxRequestID bounds an id that comes from outside, in bytes.
 const maxRequestID = 128
 
-type requestIDKey struct{}
+type (
+	requestIDKey     struct{}
+	clientAddressKey struct{}
+)
+
+// WithClientAddress returns a context that belongs to a request from address.
+func WithClientAddress(ctx context.Context, address string) context.Context {
+	return context.WithValue(ctx, clientAddressKey{}, address)
+}
+
+// ClientAddress returns the IP address of the client whose request ctx belongs
+// to, as the gateway saw it; "" if there is none.
+func ClientAddress(ctx context.Context) string {
+	address, _ := ctx.Value(clientAddressKey{}).(string)
+	return address
+}
 
 // WithRequestID returns a context that belongs to the request id.
 func WithRequestID(ctx context.Context, id string) context.Context {

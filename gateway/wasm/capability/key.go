@@ -31,6 +31,8 @@ type APIKey struct {
 	Scopes []string
 	// Roles are the owner's roles.
 	Roles []string
+	// Permissions is what those roles permit together.
+	Permissions []string
 	// ExpiresAt is the key's end; zero where it has none.
 	ExpiresAt time.Time
 }
@@ -164,7 +166,7 @@ func (k *APIKey) principal() identity.Principal {
 		Subject: k.OwnerID,
 		TokenID: k.ID,
 		Scopes:  k.Scopes,
-		Roles:   k.Roles,
+		Roles:   k.Roles, Permissions: k.Permissions,
 		Expires: k.ExpiresAt,
 	}
 	if k.OwnerKind == string(identity.KindClient) {

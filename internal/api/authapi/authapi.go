@@ -45,6 +45,8 @@ type APIKey struct {
 	Scopes []string `json:"scopes"`
 	// Roles are those of an owner who is a user.
 	Roles []string `json:"roles,omitempty"`
+	// Permissions is what those roles permit together.
+	Permissions []string `json:"permissions,omitempty"`
 	// ExpiresAt is nil for a key without an end.
 	ExpiresAt *time.Time `json:"expires_at,omitempty"`
 }

@@ -36,6 +36,7 @@ const (
 	PathAccounts    = "/internal/v1/accounts"
 	PathAccount     = "/internal/v1/accounts/{id}"
 	PathVerifyEmail = "/internal/v1/accounts/{id}/verify-email"
+	PathChangeEmail = "/internal/v1/accounts/{id}/change-email"
 )
 
 // Account is what another service may know of a person: enough to let it sign
@@ -47,8 +48,10 @@ type Account struct {
 	Username      string   `json:"username,omitempty"`
 	Status        string   `json:"status"`
 	Roles         []string `json:"roles"`
-	Locale        string   `json:"locale,omitempty"`
-	Name          string   `json:"name,omitempty"`
+	// Permissions is what Roles permit together, those they inherit included.
+	Permissions []string `json:"permissions,omitempty"`
+	Locale      string   `json:"locale,omitempty"`
+	Name        string   `json:"name,omitempty"`
 	// Profile is the OIDC claims of the profile, phone and address scopes
 	// (OpenID Connect Core §5.1), as they go into userinfo and id_token.
 	// sub, email and email_verified are not in it.
@@ -75,6 +78,14 @@ type NewAccount struct {
 // EmailProof is the body of the verify-email operation.
 type EmailProof struct {
 	// Email is the address that was proven.
+	Email string `json:"email"`
+}
+
+// EmailChange is the body of the change-email operation.
+type EmailChange struct {
+	// From is the address that the account had when the change was asked for.
+	From string `json:"from"`
+	// Email is the new address, which was proven.
 	Email string `json:"email"`
 }
 
@@ -124,6 +135,21 @@ func (c *Client) AccountByLogin(ctx context.Context, login string) (Account, err
 func (c *Client) VerifyEmail(ctx context.Context, id, email string) (Account, error) {
 	var a Account
 	err := c.api.Do(ctx, http.MethodPost, accountPath(id)+"/verify-email", EmailProof{Email: email}, &a)
+	return a, err
+}
+
+// ChangeEmail gives the account another address, which the person has proven:
+// email_verified becomes true. Changing to the address that it has by now does
+// nothing.
+//
+// # Errors
+//
+// A 404 problem with [CodeNotFound]; 409 with [CodeEmailTaken] when another
+// account has the address by now, and with [CodeEmailChanged] when the account's
+// address is no longer p.From.
+func (c *Client) ChangeEmail(ctx context.Context, id string, p EmailChange) (Account, error) {
+	var a Account
+	err := c.api.Do(ctx, http.MethodPost, accountPath(id)+"/change-email", p, &a)
 	return a, err
 }
 

@@ -157,7 +157,7 @@ func (k keyAuthority) VerifyAPIKey(ctx context.Context, key string) (capability.
 	if err != nil {
 		return capability.APIKey{}, err
 	}
-	found := capability.APIKey{ID: v.ID, OwnerKind: v.OwnerKind, OwnerID: v.OwnerID, Scopes: v.Scopes, Roles: v.Roles}
+	found := capability.APIKey{ID: v.ID, OwnerKind: v.OwnerKind, OwnerID: v.OwnerID, Scopes: v.Scopes, Roles: v.Roles, Permissions: v.Permissions}
 	if v.ExpiresAt != nil {
 		found.ExpiresAt = *v.ExpiresAt
 	}

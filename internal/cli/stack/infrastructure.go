@@ -31,7 +31,7 @@ const devCertificateTTL = 90 * 24 * time.Hour
 // MigrationSets are the services' migrations with their schemas and roles.
 func MigrationSets() []database.MigrationSet {
 	return []database.MigrationSet{
-		{Service: "auth", Schema: "auth", Role: "gatehouse_auth", FS: migrations.Auth},
+		{Service: "auth", Schema: "auth", Role: "gatehouse_auth", FS: migrations.Auth, ReadsAudit: true},
 		{Service: "user", Schema: "user", Role: "gatehouse_user", FS: migrations.User},
 		{Service: "email", Schema: "email", Role: "gatehouse_email", FS: migrations.Email},
 	}

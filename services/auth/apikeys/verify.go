@@ -101,8 +101,8 @@ func (o VerifyOptions) verify(ctx context.Context, text string) (authapi.APIKey,
 	if account.Status != userapi.StatusActive {
 		return authapi.APIKey{}, auth.ErrNotFound
 	}
-	permitted := rbac.Permissions(account.Roles)
-	allowed.Roles = account.Roles
+	permitted := account.Permissions
+	allowed.Roles, allowed.Permissions = account.Roles, permitted
 	allowed.Scopes = stillAllowed(key.Scopes, func(scope string) bool {
 		return !slices.Contains(rbac.All(), scope) || slices.Contains(permitted, scope)
 	})

@@ -10,6 +10,7 @@ import (
 
 	"gatehouse.example/internal/api/userapi"
 	"gatehouse.example/internal/problem"
+	"gatehouse.example/internal/rbac"
 )
 
 // people is a user service in memory that answers the internal API of
@@ -52,6 +53,7 @@ func (p *people) answer(w http.ResponseWriter, r *http.Request, a userapi.Accoun
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
+	a.Permissions = rbac.Permissions(a.Roles)
 	_ = json.NewEncoder(w).Encode(a)
 }
 

@@ -73,6 +73,8 @@ type AccessToken struct {
 	Audience  []string
 	Scopes    []string
 	Roles     []string
+	// Permissions is what Roles permit together.
+	Permissions []string
 	// AuthTime is zero in a token for a client itself.
 	AuthTime time.Time
 	// ExpiresAt is when it ends; zero: now and the lifetime.
@@ -89,8 +91,10 @@ type accessClaims struct {
 	ClientID  string   `json:"client_id"`
 	Scope     string   `json:"scope,omitempty"`
 	Roles     []string `json:"roles,omitempty"`
-	SessionID string   `json:"sid,omitempty"`
-	AuthTime  int64    `json:"auth_time,omitempty"`
+	// Permissions is ours; RFC 9068 §2.2.3.1 names roles and entitlements only.
+	Permissions []string `json:"permissions,omitempty"`
+	SessionID   string   `json:"sid,omitempty"`
+	AuthTime    int64    `json:"auth_time,omitempty"`
 }
 
 // AccessToken signs an access token (RFC 9068 §2).
@@ -101,7 +105,7 @@ func (m *Minter) AccessToken(t AccessToken) (string, error) {
 	}
 	c := accessClaims{
 		Issuer: m.issuer, Subject: t.Subject, Audience: t.Audience, ExpiresAt: t.ExpiresAt.Unix(), IssuedAt: now.Unix(),
-		ID: t.ID, ClientID: t.ClientID, Scope: auth.FormatScope(t.Scopes), Roles: t.Roles, SessionID: t.SessionID,
+		ID: t.ID, ClientID: t.ClientID, Scope: auth.FormatScope(t.Scopes), Roles: t.Roles, Permissions: t.Permissions, SessionID: t.SessionID,
 	}
 	if !t.AuthTime.IsZero() {
 		c.AuthTime = t.AuthTime.Unix()

@@ -112,7 +112,7 @@ func (g *CodeGrant) Handle(ctx context.Context, client auth.Client, form oauth.P
 	}
 	grant := code.Grant
 	grant.Audience = audience
-	response, err := userTokens(g.Minter, grant, grant.Scopes, issued, account.Roles, code.Nonce)
+	response, err := userTokens(g.Minter, grant, grant.Scopes, issued, account, code.Nonce)
 	response.RefreshToken = refresh
 	return response, err
 }

@@ -106,7 +106,7 @@ func (g *RefreshGrant) Handle(ctx context.Context, client auth.Client, form oaut
 		grant.SessionID = ""
 	}
 	// OpenID Connect Core §12.2: no nonce in an ID token that a refresh gives.
-	response, err := userTokens(g.Minter, grant, scopes, issued, account.Roles, "")
+	response, err := userTokens(g.Minter, grant, scopes, issued, account, "")
 	response.RefreshToken = successor
 	return response, err
 }

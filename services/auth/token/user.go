@@ -37,10 +37,10 @@ func activeAccount(ctx context.Context, accounts Accounts, id string) (userapi.A
 var errEnded = errors.New("the account may not act")
 
 // userTokens signs what a person's grant gives a client.
-func userTokens(m Minter, grant auth.Grant, scopes []string, issued auth.AccessTokenRecord, roles []string, nonce string) (Response, error) {
+func userTokens(m Minter, grant auth.Grant, scopes []string, issued auth.AccessTokenRecord, account userapi.Account, nonce string) (Response, error) {
 	access, err := m.AccessToken(mint.AccessToken{
 		ID: issued.ID, Subject: grant.UserID, ClientID: grant.ClientID, SessionID: grant.SessionID, Audience: grant.Audience,
-		Scopes: scopes, Roles: roles, AuthTime: grant.AuthTime, ExpiresAt: issued.ExpiresAt,
+		Scopes: scopes, Roles: account.Roles, Permissions: account.Permissions, AuthTime: grant.AuthTime, ExpiresAt: issued.ExpiresAt,
 	})
 	if err != nil {
 		return Response{}, err

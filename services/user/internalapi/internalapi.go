@@ -19,6 +19,7 @@ import (
 	"gatehouse.example/internal/api/userapi"
 	"gatehouse.example/internal/identity"
 	"gatehouse.example/internal/problem"
+	"gatehouse.example/internal/rbac"
 	"gatehouse.example/services/user"
 )
 
@@ -134,7 +135,7 @@ func answer(work func(*http.Request) (user.User, error)) http.Handler {
 func account(u user.User) userapi.Account {
 	return userapi.Account{
 		ID: u.ID.String(), Email: u.Email, EmailVerified: u.EmailVerified, Username: u.Username,
-		Status: string(u.Status), Roles: u.Roles, Locale: u.Profile.Locale, Name: u.Profile.Name, Profile: u.Claims(),
+		Status: string(u.Status), Roles: u.Roles, Permissions: rbac.Permissions(u.Roles), Locale: u.Profile.Locale, Name: u.Profile.Name, Profile: u.Claims(),
 	}
 }
 

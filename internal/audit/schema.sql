@@ -1,0 +1,20 @@
+-- The audit log of a service. One migration of each service contains this text
+-- unchanged; internal/audit relies on it. The service's role may insert here
+-- and no more; auth's may read too, because it keeps the records of all.
+
+CREATE TABLE audit_log (
+    id           uuid        PRIMARY KEY,
+    at           timestamptz NOT NULL,
+    service      text        NOT NULL,
+    actor_kind   text        NOT NULL,
+    actor_id     text        NOT NULL,
+    client_id    text        NOT NULL,
+    action       text        NOT NULL,
+    subject_kind text        NOT NULL,
+    subject_id   text        NOT NULL,
+    outcome      text        NOT NULL CHECK (outcome IN ('success', 'failure', 'denied')),
+    address      text        NOT NULL,
+    request_id   text        NOT NULL,
+    trace_id     text        NOT NULL,
+    details      jsonb       NOT NULL
+);
