@@ -36,6 +36,12 @@ type service interface {
 	Ready(ctx context.Context) error
 }
 
+// longLived is a service some of whose answers go on as long as somebody
+// listens.
+type longLived interface {
+	LongLived(r *http.Request) bool
+}
+
 // serve runs svc's handler on l with mutual TLS, together with /healthz and
 // /readyz, and svc's background work.
 func (l *lifecycle) serve(name string, svc service, ln net.Listener, bundle *mtls.Bundle, t *telemetry.Telemetry) {
@@ -50,7 +56,7 @@ func (l *lifecycle) serve(name string, svc service, ln net.Listener, bundle *mtl
 		}
 		writeStatus(w, http.StatusOK, "ready")
 	})
-	mux.Handle("/", telemetry.Middleware(name, t)(limited(svc.Handler())))
+	mux.Handle("/", telemetry.Middleware(name, t)(limited(svc, svc.Handler())))
 	server := &http.Server{
 		Handler:           mux,
 		TLSConfig:         bundle.ServerTLS(),
@@ -80,8 +86,16 @@ func (l *lifecycle) serve(name string, svc service, ln net.Listener, bundle *mtl
 // not answer; the caller gets a 503.
 const requestTimeout = 10 * time.Second
 
-func limited(next http.Handler) http.Handler {
+func limited(svc service, next http.Handler) http.Handler {
+	spare := func(*http.Request) bool { return false }
+	if l, ok := svc.(longLived); ok {
+		spare = l.LongLived
+	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if spare(r) {
+			next.ServeHTTP(w, r)
+			return
+		}
 		ctx, cancel := context.WithTimeout(r.Context(), requestTimeout)
 		defer cancel()
 		next.ServeHTTP(w, r.WithContext(ctx))
