@@ -67,6 +67,10 @@ func (p *pipeline) lead(ex *exchange.Exchange, ps *passage) {
 		answer(ex, problem.New(http.StatusServiceUnavailable, "stopping", "the gateway is stopping"))
 		return
 	}
+	if refusal := p.resolveVersion(ex, ps.snapshot); refusal != nil {
+		answer(ex, refusal)
+		return
+	}
 	r := &ex.Request
 	index := ps.snapshot.Router.Lookup(r.HostName(), askedMethod(r), r.Path)
 	if index == router.None {
@@ -130,6 +134,19 @@ func (p *pipeline) response(ex *exchange.Exchange, ps *passage, failed bool) {
 		// A filter that claims to have answered and has not.
 		answer(ex, problem.New(http.StatusServiceUnavailable, "filter_failed", ""))
 	}
+}
+
+// resolveVersion gives the request the path that its version has routes for.
+func (p *pipeline) resolveVersion(ex *exchange.Exchange, s *reload.Snapshot) *problem.Problem {
+	rest := func(index int, version string) bool { return s.Routes[index].Config.Path == "/"+version+"/*" }
+	resolved, refusal := s.Versions.Resolve(&ex.Request, askedMethod(&ex.Request), s.Router, rest)
+	if resolved.Version != "" && s.Config.Versions.Header != "" {
+		ex.DeferResponseHeader(exchange.HeaderChange{Op: exchange.HeaderSet, Name: s.Config.Versions.Header, Value: resolved.Version})
+		if resolved.ByHeader {
+			ex.DeferResponseHeader(exchange.HeaderChange{Op: exchange.HeaderMerge, Name: "Vary", Value: s.Config.Versions.Header})
+		}
+	}
+	return refusal
 }
 
 // target is what of a request decides about its route.

@@ -7,10 +7,12 @@ import (
 	"maps"
 	"net"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
 
+	"gatehouse.example/gateway/exchange"
 	"gatehouse.example/gateway/filter"
 )
 
@@ -71,6 +73,38 @@ func (b *builder) limits() {
 	b.duration("limits.body_timeout", raw.BodyTimeout, &out.BodyTimeout)
 	b.duration("limits.drain_timeout", raw.DrainTimeout, &out.DrainTimeout)
 	b.Limits = out
+}
+
+// versionForm is what tells a version from another first segment of a path.
+var versionForm = regexp.MustCompile(`^v[0-9]{1,3}$`)
+
+func (b *builder) versions() {
+	raw := b.raw.Versions
+	if raw == nil {
+		return
+	}
+	v := &Versions{Known: raw.Known, Default: raw.Default, Header: "API-Version"}
+	if raw.Header != nil {
+		v.Header = *raw.Header
+	}
+	if len(v.Known) == 0 {
+		b.add("versions", "versions names none; want known: [v1]")
+	}
+	for i, name := range v.Known {
+		if !versionForm.MatchString(name) {
+			b.add(fmt.Sprintf("versions.known[%d]", i), "version %q: want v and a number", name)
+		}
+		if slices.Contains(v.Known[:i], name) {
+			b.add(fmt.Sprintf("versions.known[%d]", i), "version %q is there twice", name)
+		}
+	}
+	if v.Default != "" && !slices.Contains(v.Known, v.Default) {
+		b.add("versions.default", "default %q is not one of known", v.Default)
+	}
+	if v.Header != "" && !exchange.ValidFieldName(v.Header) {
+		b.add("versions.header", "header %q is no name of a header field", v.Header)
+	}
+	b.Versions = v
 }
 
 func (b *builder) positive(at string, n int64) {

@@ -23,6 +23,8 @@ type Gateway struct {
 	Listeners []Listener
 	// Limits bound what a client may use.
 	Limits Limits
+	// Versions says how requests name a version of the APIs; nil: not at all.
+	Versions *Versions
 	// Filters are ordered by name.
 	Filters []filter.Spec
 	// Upstreams are ordered by name.
@@ -51,6 +53,17 @@ type TLS struct {
 	Mode string
 	// Certificate and Key are absolute paths of PEM files, for mode file.
 	Certificate, Key string
+}
+
+// Versions says which versions of the APIs there are, each with routes whose
+// path begins with it, and how a request names one elsewhere.
+type Versions struct {
+	// Known are the versions: "v1", "v2".
+	Known []string
+	// Default is that of a request that names none; "" gives it none.
+	Default string
+	// Header is the field that names one; "" is no field.
+	Header string
 }
 
 // Limits bound what a client may use.

@@ -12,6 +12,33 @@ import (
 	"gatehouse.example/gateway/filter"
 )
 
+const versioned = `listeners: [{address: "127.0.0.1:0"}]
+versions: {known: [v1, v2], default: v1}
+routes: [{name: one, match: {path: /v1/x}, respond: {status: 404}}]
+`
+
+func TestVersions(t *testing.T) {
+	g, err := parse(t, versioned)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(&Versions{Known: []string{"v1", "v2"}, Default: "v1", Header: "API-Version"}, g.Versions); diff != "" {
+		t.Error(diff)
+	}
+	for _, row := range []struct{ old, new, want string }{
+		{"[v1, v2]", "[v1, two]", `conf/gateway.yaml:2:24: version "two"`},
+		{"[v1, v2]", "[v1, v1]", `conf/gateway.yaml:2:24: version "v1" is there twice`},
+		{"[v1, v2]", "[]", "conf/gateway.yaml:2:1: versions names none"},
+		{"default: v1", "default: v3", `conf/gateway.yaml:2:29: default "v3"`},
+		{"default: v1", `header: "a b"`, `conf/gateway.yaml:2:29: header "a b"`},
+	} {
+		_, err := parse(t, strings.Replace(versioned, row.old, row.new, 1))
+		if err == nil || !strings.Contains(err.Error(), row.want) {
+			t.Errorf("error %v\nwant  %s", err, row.want)
+		}
+	}
+}
+
 const base = `listeners: [{address: "127.0.0.1:0"}]
 filters:
   token: {module: "builtin:jwt", grants: [jwt]}

@@ -11,6 +11,7 @@ import (
 type fileGateway struct {
 	Listeners []fileListener          `yaml:"listeners"`
 	Limits    fileLimits              `yaml:"limits"`
+	Versions  *fileVersions           `yaml:"versions"`
 	Filters   map[string]fileFilter   `yaml:"filters"`
 	Upstreams map[string]fileUpstream `yaml:"upstreams"`
 	Routes    []fileRoute             `yaml:"routes"`
@@ -35,6 +36,12 @@ type fileLimits struct {
 	BodyTimeout    *time.Duration `yaml:"body_timeout"`
 	MaxConnections *int           `yaml:"max_connections"`
 	DrainTimeout   *time.Duration `yaml:"drain_timeout"`
+}
+
+type fileVersions struct {
+	Known   []string `yaml:"known"`
+	Default string   `yaml:"default"`
+	Header  *string  `yaml:"header"`
 }
 
 type fileFilter struct {

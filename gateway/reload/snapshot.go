@@ -15,6 +15,7 @@ import (
 	"gatehouse.example/gateway/proxy"
 	"gatehouse.example/gateway/router"
 	"gatehouse.example/gateway/validate"
+	"gatehouse.example/gateway/version"
 )
 
 // Snapshot is a configuration that runs. It is immutable; whoever has acquired
@@ -24,6 +25,8 @@ type Snapshot struct {
 	Config *config.Gateway
 	// Router finds positions in Routes.
 	Router *router.Router
+	// Versions finds out which version of an API a request means.
+	Versions version.Versions
 	// Routes are in the order of the file.
 	Routes []Route
 	// Upstreams are in the order of Config.Upstreams.
@@ -100,6 +103,7 @@ func (m *Manager) assemble(ctx context.Context, s *Snapshot) error {
 	if s.Router, err = router.New(g.RouterRoutes()); err != nil {
 		return fmt.Errorf("%s: %w", g.File, err)
 	}
+	s.Versions = version.New(g.Versions)
 	filters := map[string]filter.Filter{}
 	for i := range g.Filters {
 		spec := &g.Filters[i]

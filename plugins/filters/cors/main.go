@@ -54,10 +54,10 @@ func newFilter(_ *filter.Setup, c Config) (*cors, error) {
 		c.Methods = []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"}
 	}
 	if c.Headers == nil {
-		c.Headers = []string{"Authorization", "Content-Type", "DPoP", "Idempotency-Key", "If-Match", "If-None-Match", "X-API-Key", "X-Request-Id"}
+		c.Headers = []string{"API-Version", "Authorization", "Content-Type", "DPoP", "Idempotency-Key", "If-Match", "If-None-Match", "Last-Event-ID", "X-API-Key", "X-Request-Id"}
 	}
 	if c.ExposedHeaders == nil {
-		c.ExposedHeaders = []string{"ETag", "Location", "RateLimit", "RateLimit-Policy", "Retry-After", "WWW-Authenticate", "X-Request-Id"}
+		c.ExposedHeaders = []string{"API-Version", "ETag", "Location", "RateLimit", "RateLimit-Policy", "Retry-After", "WWW-Authenticate", "X-Request-Id"}
 	}
 	if c.MaxAge != nil {
 		f.age = strconv.FormatInt(int64(time.Duration(*c.MaxAge)/time.Second), 10)
