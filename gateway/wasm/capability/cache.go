@@ -56,6 +56,20 @@ func (c *cache[V]) put(key [32]byte, value V, now, ends int64) {
 	s.entries[key] = cacheEntry[V]{value, ends}
 }
 
+// forget removes the entries that match.
+func (c *cache[V]) forget(match func(V) bool) {
+	for i := range c.shards {
+		s := &c.shards[i]
+		s.mu.Lock()
+		for k, e := range s.entries {
+			if match(e.value) {
+				delete(s.entries, k)
+			}
+		}
+		s.mu.Unlock()
+	}
+}
+
 // evict looks at a few entries, which Go's maps return in random order: the
 // first that has ended goes, else the one that ends first.
 func (s *cacheShard[V]) evict(now int64) {

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/singleflight"
@@ -77,6 +79,9 @@ type KeyVerifier struct {
 	good      *cache[*Credential]
 	bad       *cache[struct{}]
 	asking    singleflight.Group
+	// forgotten counts the calls of Forget: what was asked before one is not
+	// remembered after it.
+	forgotten atomic.Uint64
 }
 
 // NewKeyVerifier returns a verifier.
@@ -132,7 +137,10 @@ func (v *KeyVerifier) Verify(ctx context.Context, key string) (*Credential, *Ref
 // ask asks the authority, once for all who wait for the same key. One who
 // hangs up does not spoil the answer for the others.
 func (v *KeyVerifier) ask(ctx context.Context, key string, digest [32]byte) (*Credential, *Refusal) {
-	result, err, _ := v.asking.Do(string(digest[:]), func() (any, error) {
+	forgotten := v.forgotten.Load()
+	// Who comes after a Forget does not join a question from before it.
+	question := string(digest[:]) + strconv.FormatUint(forgotten, 16)
+	result, err, _ := v.asking.Do(question, func() (any, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), v.options.Timeout)
 		defer cancel()
 		return v.options.Authority.VerifyAPIKey(ctx, key)
@@ -156,8 +164,19 @@ func (v *KeyVerifier) ask(ctx context.Context, key string, digest [32]byte) (*Cr
 		}
 	}
 	c := &Credential{Principal: k.principal(), Digest: digest}
-	v.good.put(digest, c, now.UnixNano(), ends.UnixNano())
+	if v.forgotten.Load() == forgotten {
+		v.good.put(digest, c, now.UnixNano(), ends.UnixNano())
+	}
 	return c, nil
+}
+
+// Forget drops what is remembered of an owner's keys, because what the owner
+// may do has changed: the next use asks again. An empty id means every owner.
+func (v *KeyVerifier) Forget(kind identity.Kind, ownerID string) {
+	v.forgotten.Add(1)
+	v.good.forget(func(c *Credential) bool {
+		return ownerID == "" || c.Principal.Kind == kind && c.Principal.Subject == ownerID
+	})
 }
 
 func (k *APIKey) principal() identity.Principal {

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -18,6 +19,8 @@ import (
 	"gatehouse.example/internal/api/authapi"
 	"gatehouse.example/internal/bus"
 	"gatehouse.example/internal/config"
+	"gatehouse.example/internal/event"
+	"gatehouse.example/internal/identity"
 	"gatehouse.example/internal/jose"
 	"gatehouse.example/internal/mtls"
 	"gatehouse.example/internal/problem"
@@ -40,7 +43,7 @@ func (s *Stack) startGateway(ctx context.Context, certificate *tls.Certificate) 
 	if err != nil {
 		return err
 	}
-	host, err := s.filterHost(ctx, bundle, revoked, tele)
+	host, err := s.filterHost(ctx, bundle, events, revoked, tele)
 	if err != nil {
 		return err
 	}
@@ -106,17 +109,21 @@ func (s *Stack) followRevocations(events *bus.Bus) (*bus.Revocations, error) {
 }
 
 // filterHost gives filters the capabilities that auth stands behind.
-func (s *Stack) filterHost(ctx context.Context, bundle *mtls.Bundle, revoked *bus.Revocations, tele *telemetry.Telemetry) (*wasm.Host, error) {
+func (s *Stack) filterHost(ctx context.Context, bundle *mtls.Bundle, events *bus.Bus, revoked *bus.Revocations, tele *telemetry.Telemetry) (*wasm.Host, error) {
 	authority := s.auth(bundle)
+	keys := capability.NewKeyVerifier(capability.KeyOptions{
+		Authority: keyAuthority{authority}, Environment: s.cfg.Environment, Revocations: revoked,
+	})
+	if err := s.forgetKeys(events, keys); err != nil {
+		return nil, err
+	}
 	host, err := wasm.New(ctx, wasm.Options{
 		CacheDir: filterCache(s.cfg),
 		Builtin:  filters.Module,
 		Tokens: capability.NewTokenVerifier(capability.TokenOptions{
 			Issuer: s.cfg.Issuer, Keys: jose.NewRemoteSet(jose.RemoteOptions{Fetch: authority.JWKS}), Revocations: revoked, Leeway: 5 * time.Second,
 		}),
-		Keys: capability.NewKeyVerifier(capability.KeyOptions{
-			Authority: keyAuthority{authority}, Environment: s.cfg.Environment, Revocations: revoked,
-		}),
+		Keys:   keys,
 		Logger: tele.Logger, Registry: tele.Registry,
 	})
 	if err != nil {
@@ -124,6 +131,25 @@ func (s *Stack) filterHost(ctx context.Context, bundle *mtls.Bundle, revoked *bu
 	}
 	s.onStop("filters", host.Close)
 	return host, nil
+}
+
+// forgetKeys makes the gateway ask again for API keys whose owner may do
+// something else by now. A notice that is lost delays that by the minute for
+// which a key is remembered.
+func (s *Stack) forgetKeys(events *bus.Bus, keys *capability.KeyVerifier) error {
+	ctx, cancel := context.WithCancel(context.Background())
+	s.onStop("notices", func(context.Context) error { cancel(); return nil })
+	err := errors.Join(
+		events.Subscribe(ctx, event.NoticePrincipals, func(data []byte) {
+			kind, id, _ := strings.Cut(string(data), " ")
+			keys.Forget(identity.Kind(kind), id)
+		}),
+		events.Subscribe(ctx, event.NoticeRoles, func([]byte) { keys.Forget("", "") }),
+	)
+	if err != nil {
+		return fmt.Errorf("gateway: %w", err)
+	}
+	return nil
 }
 
 // filterCache is where compiled filters are kept: where the configuration says,
