@@ -62,14 +62,19 @@ func (a *App) publish(ctx context.Context, e event.Event) error {
 	return a.options.Bus.Revoke(ctx, r.Kind, r.ID, r.Until)
 }
 
-// followUsers ends what a person holds who was suspended or deleted. Doing so
+// followUsers ends what a person holds who was suspended or deleted, and forgets
+// it once it is erased. Doing so
 // twice changes nothing, so a repeated event needs no record.
 func (a *App) followUsers(ctx context.Context) error {
 	return a.options.Bus.Consume(ctx, bus.Consumer{
 		Name:  "auth-users",
-		Types: []string{event.TypeUserSuspended, event.TypeUserDeleted},
+		Types: []string{event.TypeUserSuspended, event.TypeUserDeleted, event.TypeUserErased},
 		Handle: func(ctx context.Context, e event.Event) error {
-			return a.parts.endings.EndUser(ctx, e.Subject, e.Type == event.TypeUserDeleted, a.options.Now())
+			reason := auth.EndedDeleted
+			if e.Type == event.TypeUserSuspended {
+				reason = auth.EndedSuspended
+			}
+			return a.parts.endings.EndUser(ctx, e.Subject, e.Type == event.TypeUserErased, reason, a.options.Now())
 		},
 		Logger: a.options.Logger,
 	})

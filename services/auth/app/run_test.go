@@ -102,11 +102,11 @@ func TestRun(t *testing.T) {
 	browser.redeem(refreshForm(client.ClientID, held.RefreshToken), http.StatusBadRequest)
 	browser.get("/account").want(t, http.StatusSeeOther)
 
-	deleted, err := event.New(event.SourceUser, event.TypeUserDeleted, account.ID, event.UserDeleted{UserID: account.ID}, time.Now())
+	erased, err := event.New(event.SourceUser, event.TypeUserErased, account.ID, event.UserErased{UserID: account.ID}, time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := b.Publish(t.Context(), deleted); err != nil {
+	if err := b.Publish(t.Context(), erased); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "the credential to be gone", func() bool {
