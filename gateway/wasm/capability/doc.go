@@ -24,6 +24,8 @@ type Credential struct {
 	Claims map[string]string
 
 	audience []string
+	// revocationID is that of an API key's secret.
+	revocationID string
 }
 
 // Refusal says why a credential does not count.

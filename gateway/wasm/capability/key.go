@@ -25,6 +25,10 @@ var ErrKeyInvalid = errors.New("API key is not valid")
 type APIKey struct {
 	// ID is the key's id.
 	ID string
+	// RevocationID names the presented secret alone on the list of
+	// revocations: a rotation ends the secret, and the key lives on. It may be
+	// empty.
+	RevocationID string
 	// OwnerKind is "user" or "client".
 	OwnerKind string
 	// OwnerID is who acts through the key.
@@ -128,7 +132,8 @@ func (v *KeyVerifier) Verify(ctx context.Context, key string) (*Credential, *Ref
 			return nil, refusal
 		}
 	}
-	if v.options.Revocations.Revoked(revokedKey, c.Principal.TokenID) {
+	if v.options.Revocations.Revoked(revokedKey, c.Principal.TokenID) ||
+		c.revocationID != "" && v.options.Revocations.Revoked(revokedKey, c.revocationID) {
 		return nil, &Refusal{Status: filterv1.StatusRevoked}
 	}
 	return c, nil
@@ -163,7 +168,7 @@ func (v *KeyVerifier) ask(ctx context.Context, key string, digest [32]byte) (*Cr
 			ends = k.ExpiresAt
 		}
 	}
-	c := &Credential{Principal: k.principal(), Digest: digest}
+	c := &Credential{Principal: k.principal(), Digest: digest, revocationID: k.RevocationID}
 	if v.forgotten.Load() == forgotten {
 		v.good.put(digest, c, now.UnixNano(), ends.UnixNano())
 	}

@@ -38,6 +38,9 @@ const (
 // APIKey is what a valid API key allows at this moment.
 type APIKey struct {
 	ID string `json:"id"`
+	// RevocationID names the presented secret on the list of revocations (kind
+	// "key"), beside ID: a rotation without overlap ends the secret alone.
+	RevocationID string `json:"revocation_id,omitempty"`
 	// OwnerKind is "user" or "client", OwnerID the id of that kind.
 	OwnerKind string `json:"owner_kind"`
 	OwnerID   string `json:"owner_id"`
@@ -47,7 +50,8 @@ type APIKey struct {
 	Roles []string `json:"roles,omitempty"`
 	// Permissions is what those roles permit together.
 	Permissions []string `json:"permissions,omitempty"`
-	// ExpiresAt is nil for a key without an end.
+	// ExpiresAt is the end of the presented secret: that of the key, or the end
+	// of the overlap for one that was replaced; nil for none.
 	ExpiresAt *time.Time `json:"expires_at,omitempty"`
 }
 

@@ -183,7 +183,7 @@ func (k keyAuthority) VerifyAPIKey(ctx context.Context, key string) (capability.
 	if err != nil {
 		return capability.APIKey{}, err
 	}
-	found := capability.APIKey{ID: v.ID, OwnerKind: v.OwnerKind, OwnerID: v.OwnerID, Scopes: v.Scopes, Roles: v.Roles, Permissions: v.Permissions}
+	found := capability.APIKey{ID: v.ID, RevocationID: v.RevocationID, OwnerKind: v.OwnerKind, OwnerID: v.OwnerID, Scopes: v.Scopes, Roles: v.Roles, Permissions: v.Permissions}
 	if v.ExpiresAt != nil {
 		found.ExpiresAt = *v.ExpiresAt
 	}
