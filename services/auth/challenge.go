@@ -13,6 +13,11 @@ const (
 	// PurposeExistingAccount tells the owner of an address that somebody tried
 	// to register it again. It proves nothing and is never consumed.
 	PurposeExistingAccount Purpose = "existing_account"
+	// PurposeResetPassword lets who reads the address choose a new password.
+	PurposeResetPassword Purpose = "reset_password"
+	// PurposeChangeEmail proves that the person reads the address that the
+	// account shall get.
+	PurposeChangeEmail Purpose = "change_email"
 )
 
 // Challenge is a link that was or will be mailed. The code in the link is
@@ -21,8 +26,12 @@ type Challenge struct {
 	ID      string
 	Purpose Purpose
 	UserID  string
-	Email   string
-	Locale  string
+	// Email is the address that the link is mailed to.
+	Email string
+	// OldEmail is the account's address when its change was asked for; "" for
+	// other purposes.
+	OldEmail string
+	Locale   string
 	// PasswordHash becomes the credential when the challenge is met, so that
 	// an account belongs to who reads its mail: a stranger who registered the
 	// address first cannot leave a password behind.

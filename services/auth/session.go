@@ -19,6 +19,18 @@ type Session struct {
 	Address                  string
 }
 
+// NewSession is a session to store, with what is stored along with it.
+type NewSession struct {
+	Session
+	// Replaces is the hash of the cookie that the browser had until now; nil if
+	// it had none.
+	Replaces []byte
+	// DeviceHash tells the device from the person's others.
+	DeviceHash []byte
+	// Method is how the person proved who it is: "password", "social".
+	Method string
+}
+
 // Live reports whether the session may be used at now.
 func (s Session) Live(now time.Time) bool {
 	return s.EndedAt == nil && now.Before(s.ExpiresAt) && now.Before(s.IdleExpiresAt)

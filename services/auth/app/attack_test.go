@@ -351,7 +351,7 @@ func TestSessionCookie(t *testing.T) {
 	_, b := s.person("ada@example.com")
 	sign := func() *http.Cookie {
 		resp := b.post("/login", url.Values{"login": {"ada@example.com"}, "password": {goodPassword}}).want(t, http.StatusSeeOther)
-		if len(resp.Cookies()) != 1 {
+		if len(resp.Cookies()) != 2 || resp.Cookies()[1].Name != "gatehouse_device" {
 			t.Fatalf("cookies: %v", resp.Cookies())
 		}
 		return resp.Cookies()[0]

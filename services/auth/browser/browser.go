@@ -23,9 +23,9 @@ import (
 
 // Sessions stores sessions.
 type Sessions interface {
-	// CreateSession stores s and ends the session whose cookie the browser had
-	// until now; replaces is nil if it had none.
-	CreateSession(ctx context.Context, s auth.Session, replaces []byte) error
+	// CreateSession stores s, ends the session that it replaces, and tells of a
+	// device that is new to the person.
+	CreateSession(ctx context.Context, s auth.NewSession) error
 	// SessionByCookie returns the session, or [auth.ErrNotFound].
 	SessionByCookie(ctx context.Context, cookieHash []byte) (auth.Session, error)
 	// TouchSession records that the session is in use.
@@ -51,6 +51,9 @@ type Jar struct {
 	secure         bool
 	now            func() time.Time
 }
+
+// MethodPassword says that a person signed in by its password.
+const MethodPassword = "password"
 
 // touchInterval is how often the use of a session is written down.
 const touchInterval = time.Minute
@@ -102,8 +105,10 @@ func (j *Jar) Current(r *http.Request) (auth.Session, error) {
 }
 
 // SignIn starts a new session for the user and ends the one that the browser
-// had, so that nobody can plant a session before the sign-in (fixation).
-func (j *Jar) SignIn(w http.ResponseWriter, r *http.Request, userID string) (auth.Session, error) {
+// had, so that nobody can plant a session before the sign-in (fixation). method
+// is how the person proved who it is, for the audit log: [MethodPassword] or the
+// name of a provider.
+func (j *Jar) SignIn(w http.ResponseWriter, r *http.Request, userID, method string) (auth.Session, error) {
 	id, err := uuid.NewV7()
 	if err != nil {
 		return auth.Session{}, fmt.Errorf("make session id: %w", err)
@@ -114,10 +119,14 @@ func (j *Jar) SignIn(w http.ResponseWriter, r *http.Request, userID string) (aut
 		ExpiresAt: now.Add(j.lifetime), IdleExpiresAt: j.idleEnd(now, now.Add(j.lifetime)),
 		UserAgent: clip(r.UserAgent(), 256), Address: ClientAddress(r),
 	}
-	if err := j.sessions.CreateSession(r.Context(), s, j.cookieHash(r)); err != nil {
+	device := j.device(r)
+	if err := j.sessions.CreateSession(r.Context(), auth.NewSession{
+		Session: s, Replaces: j.cookieHash(r), DeviceHash: deviceHash(userID, device), Method: method,
+	}); err != nil {
 		return auth.Session{}, err
 	}
 	j.set(w, cookie, int(j.lifetime.Seconds()))
+	j.setDevice(w, device)
 	return s, nil
 }
 

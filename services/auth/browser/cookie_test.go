@@ -14,7 +14,7 @@ import (
 // nowhere keeps no session.
 type nowhere struct{}
 
-func (nowhere) CreateSession(context.Context, auth.Session, []byte) error { return nil }
+func (nowhere) CreateSession(context.Context, auth.NewSession) error { return nil }
 func (nowhere) SessionByCookie(context.Context, []byte) (auth.Session, error) {
 	return auth.Session{}, auth.ErrNotFound
 }
@@ -25,11 +25,16 @@ func (nowhere) TouchSession(context.Context, string, time.Time, time.Time) error
 func TestCookieOfAnHTTPSIssuer(t *testing.T) {
 	jar := browser.New(browser.Options{Issuer: "https://id.example", Sessions: nowhere{}})
 	w := httptest.NewRecorder()
-	if _, err := jar.SignIn(w, httptest.NewRequest(http.MethodPost, "/login", nil), "user"); err != nil {
+	if _, err := jar.SignIn(w, httptest.NewRequest(http.MethodPost, "/login", nil), "user", browser.MethodPassword); err != nil {
 		t.Fatal(err)
 	}
 	c := w.Result().Cookies()[0]
 	if c.Name != "__Host-gatehouse_session" || !c.Secure || !c.HttpOnly || c.Path != "/" || c.Domain != "" || c.SameSite != http.SameSiteLaxMode || len(c.Value) < 43 {
 		t.Errorf("cookie %+v", c)
+	}
+	d := w.Result().Cookies()[1]
+	if d.Name != "__Host-gatehouse_device" || !d.Secure || !d.HttpOnly || d.Path != "/" || d.Domain != "" || d.SameSite != http.SameSiteLaxMode ||
+		len(d.Value) < 43 || d.Value == c.Value || d.MaxAge < 365*24*60*60 {
+		t.Errorf("cookie %+v", d)
 	}
 }

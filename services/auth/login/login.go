@@ -53,7 +53,7 @@ type Guard interface {
 
 // Sessions starts sessions.
 type Sessions interface {
-	SignIn(w http.ResponseWriter, r *http.Request, userID string) (auth.Session, error)
+	SignIn(w http.ResponseWriter, r *http.Request, userID, method string) (auth.Session, error)
 }
 
 // Options configures [New].
@@ -214,7 +214,7 @@ func (e *Endpoint) enter(w http.ResponseWriter, r *http.Request, account userapi
 		v.Error = "This account cannot sign in. Ask your administrator."
 		e.form(w, r, http.StatusForbidden, v)
 	default:
-		if _, err := e.Sessions.SignIn(w, r, account.ID); err != nil {
+		if _, err := e.Sessions.SignIn(w, r, account.ID, browser.MethodPassword); err != nil {
 			e.Pages.Error(w, r, err)
 			return
 		}

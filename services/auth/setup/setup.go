@@ -20,6 +20,7 @@ import (
 	"gatehouse.example/internal/problem"
 	"gatehouse.example/internal/rbac"
 	"gatehouse.example/services/auth"
+	"gatehouse.example/services/auth/browser"
 	"gatehouse.example/services/auth/oauth"
 	"gatehouse.example/services/auth/opaque"
 	"gatehouse.example/services/auth/page"
@@ -45,7 +46,7 @@ type Links interface {
 
 // Sessions starts sessions.
 type Sessions interface {
-	SignIn(w http.ResponseWriter, r *http.Request, userID string) (auth.Session, error)
+	SignIn(w http.ResponseWriter, r *http.Request, userID, method string) (auth.Session, error)
 }
 
 // Options configures [New].
@@ -134,7 +135,7 @@ func (e *Endpoint) Submit(w http.ResponseWriter, r *http.Request) {
 		e.fail(w, r, v, err)
 		return
 	}
-	if _, err := e.Sessions.SignIn(w, r, userID); err != nil {
+	if _, err := e.Sessions.SignIn(w, r, userID, browser.MethodPassword); err != nil {
 		e.Pages.Error(w, r, err)
 		return
 	}
