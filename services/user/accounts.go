@@ -3,6 +3,8 @@ package user
 import (
 	"context"
 	"errors"
+	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -10,18 +12,44 @@ import (
 	"gatehouse.example/internal/event"
 )
 
-// Accounts are the use cases on users. It is safe for concurrent use.
-type Accounts struct {
-	store Store
-	now   func() time.Time
+// Notify sends a notice to those who listen right now; nobody keeps it.
+type Notify func(ctx context.Context, subject string, data []byte) error
+
+// Options configures [NewAccounts]. The zero value works.
+type Options struct {
+	// Now is nil for time.Now.
+	Now func() time.Time
+	// Notify tells after the commit that what a person may do has changed; nil
+	// tells nobody.
+	Notify Notify
+	// Attributes is what a profile's attributes must satisfy; nil allows none.
+	Attributes *Schema
+	// Logger takes notices that could not be sent; nil is slog.Default.
+	Logger *slog.Logger
 }
 
-// NewAccounts returns the use cases on store. now may be nil for time.Now.
-func NewAccounts(store Store, now func() time.Time) *Accounts {
-	if now == nil {
-		now = time.Now
+// Accounts are the use cases on users. It is safe for concurrent use.
+type Accounts struct {
+	store      Store
+	now        func() time.Time
+	notify     Notify
+	attributes *Schema
+	logger     *slog.Logger
+}
+
+// NewAccounts returns the use cases on store.
+func NewAccounts(store Store, o Options) *Accounts {
+	a := &Accounts{store: store, now: o.Now, notify: o.Notify, attributes: o.Attributes, logger: o.Logger}
+	if a.now == nil {
+		a.now = time.Now
 	}
-	return &Accounts{store: store, now: now}
+	if a.notify == nil {
+		a.notify = func(context.Context, string, []byte) error { return nil }
+	}
+	if a.logger == nil {
+		a.logger = slog.Default()
+	}
+	return a
 }
 
 // New is a user to create.
@@ -60,17 +88,17 @@ func (a *Accounts) Create(ctx context.Context, n New) (u User, replayed bool, er
 			u.Status = StatusActive
 		}
 	}
-	if err := u.normalise(); err != nil {
+	if err := a.check(User{}, &u); err != nil {
 		return User{}, false, err
 	}
 	if u.Status != StatusPending && u.Status != StatusActive {
 		return User{}, false, &Invalid{Violations: []Violation{{Pointer: "/status", Detail: "must be pending or active for a new user"}}}
 	}
-	events, err := birth(u, now)
+	trail, err := birth(ctx, u, now)
 	if err != nil {
 		return User{}, false, err
 	}
-	return a.store.Insert(ctx, u, events, n.Key)
+	return a.store.Insert(ctx, u, trail, n.Key)
 }
 
 // Ensure is [Accounts.Create] made idempotent by n.ID: an account with that id
@@ -112,7 +140,7 @@ func (a *Accounts) List(ctx context.Context, q Query) ([]User, *Position, error)
 		return users, nil, err
 	}
 	last := users[limit-1]
-	return users[:limit], &Position{CreatedAt: last.CreatedAt, ID: last.ID}, nil
+	return users[:limit], &Position{CreatedAt: last.CreatedAt, EmailKey: EmailKey(last.Email), ID: last.ID}, nil
 }
 
 // Update lets edit change the user as it is now, checks the outcome and stores
@@ -120,83 +148,72 @@ func (a *Accounts) List(ctx context.Context, q Query) ([]User, *Position, error)
 // is unproven. Errors: [Invalid], [IllegalTransition], [ErrNotFound],
 // [ErrEmailTaken], [ErrUsernameTaken].
 func (a *Accounts) Update(ctx context.Context, id uuid.UUID, edit func(*User) error) (User, error) {
-	return a.store.Update(ctx, id, func(u *User) ([]event.Event, error) {
-		before := u.clone()
+	return a.change(ctx, a.store.Update, id, func(before User, u *User) error {
 		if err := edit(u); err != nil {
-			return nil, err
+			return err
 		}
-		if err := u.normalise(); err != nil {
-			return nil, err
-		}
-		if !before.Status.MayBecome(u.Status) {
-			return nil, &IllegalTransition{From: before.Status, To: u.Status}
-		}
-		if EmailKey(before.Email) != EmailKey(u.Email) && before.EmailVerified {
+		if EmailKey(before.Email) != EmailKey(u.Email) {
 			u.EmailVerified = false
 		}
+		if u.Status.Valid() && !before.Status.MayBecome(u.Status) {
+			return &IllegalTransition{From: before.Status, To: u.Status}
+		}
+		return nil
+	})
+}
+
+// change is a change of one user by a method of the store, with its trail and,
+// after the commit, the notice.
+func (a *Accounts) change(ctx context.Context,
+	by func(context.Context, uuid.UUID, func(*User) (Trail, error)) (User, error),
+	id uuid.UUID, edit func(before User, u *User) error,
+) (User, error) {
+	var before User
+	after, err := by(ctx, id, func(u *User) (Trail, error) {
+		before = u.clone()
+		if err := edit(before, u); err != nil {
+			return Trail{}, err
+		}
+		if err := a.check(before, u); err != nil {
+			return Trail{}, err
+		}
 		now := a.clock()
-		events, err := changes(before, *u, now)
-		if len(events) > 0 {
+		trail, err := changes(ctx, before, *u, now)
+		if !trail.Empty() {
 			u.UpdatedAt = now
 		}
-		return events, err
+		return trail, err
 	})
-}
-
-// VerifyEmail records that the person has proven address and makes a pending
-// account active. Errors: [ErrEmailChanged], [ErrNotFound].
-func (a *Accounts) VerifyEmail(ctx context.Context, id uuid.UUID, address string) (User, error) {
-	return a.Update(ctx, id, func(u *User) error {
-		if EmailKey(u.Email) != EmailKey(address) {
-			return ErrEmailChanged
-		}
-		u.EmailVerified = true
-		if u.Status == StatusPending {
-			u.Status = StatusActive
-		}
-		return nil
-	})
-}
-
-// Delete ends the account: from then on no lookup finds it, and its address
-// and username are free. check, if not nil, may refuse on seeing the user.
-func (a *Accounts) Delete(ctx context.Context, id uuid.UUID, check func(User) error) error {
-	_, err := a.Update(ctx, id, func(u *User) error {
-		if check != nil {
-			if err := check(*u); err != nil {
-				return err
-			}
-		}
-		u.Status = StatusDeleted
-		u.DeletedAt = a.clock()
-		return nil
-	})
-	return err
-}
-
-const (
-	// sweepBatch keeps the transaction of one sweep short.
-	sweepBatch = 100
-	// keyLifetime is how long an idempotency key is remembered.
-	keyLifetime = 24 * time.Hour
-)
-
-// Sweep removes registrations that nobody finished within retention, and old
-// idempotency keys. It returns how many registrations.
-func (a *Accounts) Sweep(ctx context.Context, retention time.Duration) (int, error) {
-	now := a.clock()
-	if err := a.store.ForgetKeys(ctx, now.Add(-keyLifetime)); err != nil {
-		return 0, err
+	if err != nil {
+		return User{}, err
 	}
-	total := 0
-	for {
-		n, err := a.store.Sweep(ctx, now.Add(-retention), sweepBatch, func(u User) (event.Event, error) {
-			return deletedEvent(u, now)
-		})
-		total += n
-		if err != nil || n < sweepBatch {
-			return total, err
+	if before.Status != after.Status || !slices.Equal(before.Roles, after.Roles) {
+		a.tell(ctx, id)
+	}
+	return after, nil
+}
+
+// check brings u into its canonical form and refuses what is not acceptable.
+func (a *Accounts) check(before User, u *User) error {
+	var bad Invalid
+	u.normalise(&bad)
+	// Values that stay are not held against a schema that changed since.
+	if !u.Profile.Attributes.equal(before.Profile.Attributes) {
+		u.Profile.Attributes.check("/profile/attributes", maxAttributesBytes, &bad)
+		if a.attributes == nil {
+			bad.Add("/profile/attributes", "there are no custom attributes here")
+		} else {
+			a.attributes.check("/profile/attributes", u.Profile.Attributes, &bad)
 		}
+	}
+	return bad.err()
+}
+
+// tell sends the notice that the user may do something else now. The change is
+// committed, and its event tells the same more slowly: a failure is only logged.
+func (a *Accounts) tell(ctx context.Context, id uuid.UUID) {
+	if err := a.notify(context.WithoutCancel(ctx), event.NoticePrincipal("user", id.String()), []byte("user "+id.String())); err != nil {
+		a.logger.WarnContext(ctx, "notice of a change was not sent; its event follows", "error", err)
 	}
 }
 

@@ -9,7 +9,9 @@ import (
 // Claims returns the profile as the claims of the profile, phone and address
 // scopes (OpenID Connect Core §5.4), for userinfo and id_token.
 func (u User) Claims() map[string]any {
-	data, _ := json.Marshal(u.Profile) // strings always encode
+	p := u.Profile
+	p.Attributes = nil
+	data, _ := json.Marshal(p) // strings always encode
 	claims := map[string]any{}
 	_ = json.Unmarshal(data, &claims)
 	if u.Username != "" {

@@ -63,5 +63,5 @@ var _ error = (*IllegalTransition)(nil)
 
 // Error names both states.
 func (e *IllegalTransition) Error() string {
-	return fmt.Sprintf("a %s account cannot become %s", e.From, e.To)
+	return fmt.Sprintf("an account that is %s cannot become %s", e.From, e.To)
 }

@@ -2,6 +2,7 @@ package user
 
 import (
 	"net/url"
+	"reflect"
 	"regexp"
 	"strconv"
 	"strings"
@@ -33,6 +34,8 @@ type Profile struct {
 	// PhoneNumber is in E.164 form; it is also the user's "phone".
 	PhoneNumber string   `json:"phone_number,omitempty" doc:"E.164" example:"+442071838750"`
 	Address     *Address `json:"address,omitempty"`
+	// Attributes are the operator's own; they are no claims.
+	Attributes Document `json:"attributes,omitempty" doc:"Custom attributes, as the operator's JSON Schema allows; at most 16 KiB"`
 }
 
 // Address is the address claim (OpenID Connect Core §5.1.1).
@@ -61,16 +64,16 @@ func (p Profile) clone() Profile {
 		a := *p.Address
 		p.Address = &a
 	}
+	p.Attributes = p.Attributes.clone()
 	return p
 }
 
 func (p Profile) equal(q Profile) bool {
-	pa, qa := p.Address, q.Address
-	p.Address, q.Address = nil, nil
-	if p != q || (pa == nil) != (qa == nil) {
+	if !p.Attributes.equal(q.Attributes) {
 		return false
 	}
-	return pa == nil || *pa == *qa
+	p.Attributes, q.Attributes = nil, nil
+	return reflect.DeepEqual(p, q)
 }
 
 // check normalises the claims and notes what is unacceptable below prefix.

@@ -9,7 +9,7 @@ import (
 )
 
 func TestProfileValues(t *testing.T) {
-	accounts := user.NewAccounts(nil, nil)
+	accounts := user.NewAccounts(nil, user.Options{})
 	for name, c := range map[string]struct {
 		profile user.Profile
 		pointer string

@@ -18,7 +18,8 @@ const (
 	StatusActive Status = "active"
 	// StatusSuspended: an administrator has shut the person out.
 	StatusSuspended Status = "suspended"
-	// StatusDeleted: the account is gone for everyone but the retention.
+	// StatusDeleted: the account is gone for everyone, but can be restored until
+	// it is erased.
 	StatusDeleted Status = "deleted"
 )
 
@@ -41,7 +42,7 @@ func (s Status) Valid() bool {
 }
 
 // MayBecome reports whether an account may go from s to next. Staying is
-// always legal; deleted is the end.
+// always legal; from deleted only [Accounts.Restore] leads back.
 func (s Status) MayBecome(next Status) bool {
 	if s == next {
 		return true
@@ -69,6 +70,10 @@ type User struct {
 	Username string
 	// Status is where in its life the account is.
 	Status Status
+	// StatusReason is what an administrator noted for a suspension; "" else.
+	StatusReason string
+	// StatusBefore is the state that a deleted account had.
+	StatusBefore Status
 	// Roles are the names of the assigned roles, sorted, never nil.
 	Roles []string
 	// Profile is what the person says of itself.
@@ -91,9 +96,12 @@ func (u User) clone() User {
 	return u
 }
 
-// normalise brings every value into its canonical form and checks it.
-func (u *User) normalise() error {
-	var bad Invalid
+// maxReasonRunes is the length of a status reason.
+const maxReasonRunes = 500
+
+// normalise brings every value into its canonical form and notes what is not
+// acceptable.
+func (u *User) normalise(bad *Invalid) {
 	if email, err := ParseEmail(u.Email); err != nil {
 		bad.Add("/email", err.Error())
 	} else {
@@ -109,11 +117,14 @@ func (u *User) normalise() error {
 	if !u.Status.Valid() {
 		bad.Add("/status", "must be pending, active or suspended")
 	}
-	u.Profile.check("/profile", &bad)
+	if u.Status != StatusSuspended && u.Status != StatusDeleted {
+		u.StatusReason = ""
+	}
+	checkLine("/status_reason", &u.StatusReason, maxReasonRunes, bad)
+	u.Profile.check("/profile", bad)
 	slices.Sort(u.Roles)
 	u.Roles = slices.Compact(u.Roles)
 	if u.Roles == nil {
 		u.Roles = []string{}
 	}
-	return bad.err()
 }

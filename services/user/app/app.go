@@ -84,7 +84,7 @@ func New(_ context.Context, o Options) (*App, error) {
 		o.Table = identity.DefaultTable()
 	}
 	a := &App{
-		accounts: user.NewAccounts(postgres.New(o.DB), o.Now), db: o.DB,
+		accounts: user.NewAccounts(postgres.New(o.DB), user.Options{Now: o.Now, Notify: notifier(o.Bus), Logger: o.Logger}), db: o.DB,
 		retention: o.Config.PendingRetention, logger: o.Logger,
 		swept: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "gatehouse_user_registrations_swept_total", Help: "Unfinished registrations that were removed.",
@@ -107,6 +107,14 @@ func New(_ context.Context, o Options) (*App, error) {
 	var err error
 	a.handler, err = a.routes(o)
 	return a, err
+}
+
+// notifier sends notices over b; nil sends none.
+func notifier(b *bus.Bus) user.Notify {
+	if b == nil {
+		return nil
+	}
+	return b.Notify
 }
 
 // routes puts each API behind its entry of the allow-table.

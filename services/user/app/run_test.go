@@ -55,7 +55,7 @@ func TestRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	// Registered two hours ago and never finished.
-	yesterday := user.NewAccounts(postgres.New(db), func() time.Time { return time.Now().Add(-2 * time.Hour) })
+	yesterday := user.NewAccounts(postgres.New(db), user.Options{Now: func() time.Time { return time.Now().Add(-2 * time.Hour) }})
 	id := uuid.Must(uuid.NewV7())
 	if _, err := yesterday.Ensure(ctx, user.New{ID: id, Email: "ada@example.com", Origin: user.OriginRegistration}); err != nil {
 		t.Fatal(err)

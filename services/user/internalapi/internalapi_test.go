@@ -22,7 +22,7 @@ import (
 // What the operations do is tested through the typed client in services/user/app.
 func TestBadInput(t *testing.T) {
 	db := databasetest.New(t, database.MigrationSet{Service: "user", Schema: "user", Role: "gatehouse_user", FS: migrations.User})
-	accounts := user.NewAccounts(postgres.New(db), nil)
+	accounts := user.NewAccounts(postgres.New(db), user.Options{})
 	mux := http.NewServeMux()
 	for _, op := range internalapi.Operations(accounts, accounts) {
 		mux.Handle(op.Pattern, op.Handler)

@@ -153,7 +153,7 @@ func TestSweep(t *testing.T) {
 	if _, err := f.store.ByID(t.Context(), old.ID); !errors.Is(err, user.ErrNotFound) {
 		t.Errorf("unfinished registration: %v", err)
 	}
-	if diff := cmp.Diff([]string{event.TypeUserRegistered, event.TypeUserDeleted}, f.events(t, old.ID)); diff != "" {
+	if diff := cmp.Diff([]string{event.TypeUserRegistered, event.TypeUserDeleted, event.TypeUserErased}, f.events(t, old.ID)); diff != "" {
 		t.Errorf("events:\n%s", diff)
 	}
 	for i := range 150 { // more than one batch

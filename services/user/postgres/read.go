@@ -30,6 +30,8 @@ type row struct {
 	CreatedAt     time.Time       `bun:"created_at"`
 	UpdatedAt     time.Time       `bun:"updated_at"`
 	DeletedAt     time.Time       `bun:"deleted_at,nullzero"`
+	StatusReason  string          `bun:"status_reason,nullzero"`
+	StatusBefore  user.Status     `bun:"status_before,nullzero"`
 	Roles         []string        `bun:"roles,array,scanonly"`
 }
 
@@ -42,13 +44,14 @@ func rowOf(u user.User) (row, error) {
 		ID: u.ID, Email: u.Email, EmailKey: user.EmailKey(u.Email), EmailVerified: u.EmailVerified,
 		Username: u.Username, Status: u.Status, Origin: u.Origin, Profile: profile, Version: u.Version,
 		CreatedAt: u.CreatedAt, UpdatedAt: u.UpdatedAt, DeletedAt: u.DeletedAt,
+		StatusReason: u.StatusReason, StatusBefore: u.StatusBefore,
 	}, nil
 }
 
 func (r row) user() (user.User, error) {
 	u := user.User{
 		ID: r.ID, Email: r.Email, EmailVerified: r.EmailVerified, Username: r.Username, Status: r.Status,
-		Roles: r.Roles, Origin: r.Origin, Version: r.Version,
+		Roles: r.Roles, Origin: r.Origin, Version: r.Version, StatusReason: r.StatusReason, StatusBefore: r.StatusBefore,
 		CreatedAt: r.CreatedAt.UTC(), UpdatedAt: r.UpdatedAt.UTC(),
 	}
 	if u.Roles == nil {
@@ -66,12 +69,16 @@ func (r row) user() (user.User, error) {
 func selectUsers(db bun.IDB, model any) *bun.SelectQuery {
 	return db.NewSelect().Model(model).
 		Column("u.id", "u.email", "u.email_key", "u.email_verified", "u.username", "u.status", "u.origin",
-			"u.profile", "u.version", "u.created_at", "u.updated_at", "u.deleted_at").
+			"u.profile", "u.version", "u.created_at", "u.updated_at", "u.deleted_at", "u.status_reason", "u.status_before").
 		ColumnExpr(`(SELECT coalesce(array_agg(r.role ORDER BY r.role), '{}') FROM user_roles r WHERE r.user_id = u.id) AS roles`)
 }
 
 func byID(db bun.IDB, id uuid.UUID) *bun.SelectQuery {
 	return selectUsers(db, new(row)).Where("u.id = ?", id).Where("u.deleted_at IS NULL")
+}
+
+func deletedByID(db bun.IDB, id uuid.UUID) *bun.SelectQuery {
+	return selectUsers(db, new(row)).Where("u.id = ?", id).Where("u.deleted_at IS NOT NULL")
 }
 
 // one runs a query of selectUsers for a single user.
@@ -113,47 +120,6 @@ func (s *Store) ByLogin(ctx context.Context, login string) (user.User, error) {
 		return user.User{}, translate("look up login", err)
 	}
 	return u, nil
-}
-
-// List implements [user.Reader].
-func (s *Store) List(ctx context.Context, q user.Query) ([]user.User, error) {
-	var rows []row
-	sel := selectUsers(s.db.Bun, &rows).Where("u.deleted_at IS NULL").Limit(int64(q.Limit))
-	if q.Status != "" {
-		sel = sel.Where("u.status = ?", q.Status)
-	}
-	if q.EmailPrefix != "" {
-		sel = sel.Where(`u.email_key LIKE ? ESCAPE '\'`, likePrefix(user.EmailKey(q.EmailPrefix)))
-	}
-	if q.Username != "" {
-		sel = sel.Where("u.username = ?", strings.ToLower(q.Username))
-	}
-	if q.Role != "" {
-		sel = sel.Where("EXISTS (SELECT 1 FROM user_roles f WHERE f.user_id = u.id AND f.role = ?)", q.Role)
-	}
-	order, after := "u.created_at, u.id", "(u.created_at, u.id) > (?, ?)"
-	if q.Descending {
-		order, after = "u.created_at DESC, u.id DESC", "(u.created_at, u.id) < (?, ?)"
-	}
-	if q.After != nil {
-		sel = sel.Where(after, q.After.CreatedAt, q.After.ID)
-	}
-	if err := sel.OrderExpr(order).Scan(ctx); err != nil {
-		return nil, fmt.Errorf("list users: %w", err)
-	}
-	users := make([]user.User, 0, len(rows))
-	for _, r := range rows {
-		u, err := r.user()
-		if err != nil {
-			return nil, err
-		}
-		users = append(users, u)
-	}
-	return users, nil
-}
-
-func likePrefix(s string) string {
-	return strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(s) + "%"
 }
 
 func textArray(s []string) any { return pgdialect.Array(s) }

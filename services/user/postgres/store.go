@@ -17,8 +17,8 @@ import (
 	"github.com/google/uuid"
 	"github.com/uptrace/bun"
 
+	"gatehouse.example/internal/audit"
 	"gatehouse.example/internal/database"
-	"gatehouse.example/internal/event"
 	"gatehouse.example/internal/outbox"
 	"gatehouse.example/services/user"
 )
@@ -32,7 +32,7 @@ var _ user.Store = (*Store)(nil)
 func New(db *database.DB) *Store { return &Store{db: db} }
 
 // Insert implements [user.Writer].
-func (s *Store) Insert(ctx context.Context, u user.User, events []event.Event, key *user.IdempotencyKey) (user.User, bool, error) {
+func (s *Store) Insert(ctx context.Context, u user.User, trail user.Trail, key *user.IdempotencyKey) (user.User, bool, error) {
 	replayed := false
 	stored := u
 	err := s.db.InTx(ctx, func(ctx context.Context, tx bun.Tx) error {
@@ -58,7 +58,7 @@ func (s *Store) Insert(ctx context.Context, u user.User, events []event.Event, k
 		if err := assign(ctx, tx, u.ID, u.Roles); err != nil {
 			return err
 		}
-		return appendAll(ctx, tx, events)
+		return leave(ctx, tx, trail)
 	})
 	if err != nil {
 		return user.User{}, false, translate("insert user", err)
@@ -93,7 +93,18 @@ func claimKey(ctx context.Context, tx bun.Tx, key user.IdempotencyKey, u user.Us
 }
 
 // Update implements [user.Writer].
-func (s *Store) Update(ctx context.Context, id uuid.UUID, change func(*user.User) ([]event.Event, error)) (user.User, error) {
+func (s *Store) Update(ctx context.Context, id uuid.UUID, change func(*user.User) (user.Trail, error)) (user.User, error) {
+	return s.update(ctx, id, byID, change)
+}
+
+// Revive implements [user.Writer].
+func (s *Store) Revive(ctx context.Context, id uuid.UUID, change func(*user.User) (user.Trail, error)) (user.User, error) {
+	return s.update(ctx, id, deletedByID, change)
+}
+
+func (s *Store) update(ctx context.Context, id uuid.UUID, find func(bun.IDB, uuid.UUID) *bun.SelectQuery,
+	change func(*user.User) (user.Trail, error),
+) (user.User, error) {
 	var u user.User
 	err := s.db.InTx(ctx, func(ctx context.Context, tx bun.Tx) error {
 		// Lock first, read then: after waiting for the lock, one statement would
@@ -102,11 +113,11 @@ func (s *Store) Update(ctx context.Context, id uuid.UUID, change func(*user.User
 			return err
 		}
 		var err error
-		if u, err = one(ctx, byID(tx, id)); err != nil {
+		if u, err = one(ctx, find(tx, id)); err != nil {
 			return err
 		}
-		events, err := change(&u)
-		if err != nil || len(events) == 0 {
+		trail, err := change(&u)
+		if err != nil || trail.Empty() {
 			return err
 		}
 		u.Version++
@@ -120,7 +131,7 @@ func (s *Store) Update(ctx context.Context, id uuid.UUID, change func(*user.User
 		if err := assign(ctx, tx, u.ID, u.Roles); err != nil {
 			return err
 		}
-		return appendAll(ctx, tx, events)
+		return leave(ctx, tx, trail)
 	})
 	if err != nil {
 		return user.User{}, translate("update user", err)
@@ -129,15 +140,19 @@ func (s *Store) Update(ctx context.Context, id uuid.UUID, change func(*user.User
 }
 
 // Sweep implements [user.Sweeper].
-func (s *Store) Sweep(ctx context.Context, before time.Time, limit int, farewell func(user.User) (event.Event, error)) (int, error) {
+func (s *Store) Sweep(ctx context.Context, what user.Remains, before time.Time, limit int, farewell func(user.User) (user.Trail, error)) (int, error) {
 	swept := 0
 	err := s.db.InTx(ctx, func(ctx context.Context, tx bun.Tx) error {
 		var rows []row
-		q := selectUsers(tx, &rows).Where("u.status = ?", user.StatusPending).
-			Where("u.origin = ?", user.OriginRegistration).Where("u.created_at < ?", before).
-			OrderExpr("u.created_at").Limit(int64(limit)).For("UPDATE OF u SKIP LOCKED")
+		q := selectUsers(tx, &rows).Limit(int64(limit)).For("UPDATE OF u SKIP LOCKED")
+		if what == user.Deleted {
+			q = q.Where("u.deleted_at < ?", before).OrderExpr("u.deleted_at")
+		} else {
+			q = q.Where("u.status = ?", user.StatusPending).Where("u.origin = ?", user.OriginRegistration).
+				Where("u.created_at < ?", before).OrderExpr("u.created_at")
+		}
 		if err := q.Scan(ctx); err != nil {
-			return fmt.Errorf("select unfinished users: %w", err)
+			return fmt.Errorf("select %s users: %w", what, err)
 		}
 		swept = len(rows)
 		for _, r := range rows {
@@ -145,14 +160,14 @@ func (s *Store) Sweep(ctx context.Context, before time.Time, limit int, farewell
 			if err != nil {
 				return err
 			}
-			e, err := farewell(u)
+			trail, err := farewell(u)
 			if err != nil {
 				return err
 			}
 			if _, err := tx.NewDelete().Model(&r).WherePK().Exec(ctx); err != nil {
-				return fmt.Errorf("delete unfinished user %s: %w", r.ID, err)
+				return fmt.Errorf("remove %s user %s: %w", what, r.ID, err)
 			}
-			if err := outbox.Append(ctx, tx, e); err != nil {
+			if err := leave(ctx, tx, trail); err != nil {
 				return err
 			}
 		}
@@ -193,9 +208,15 @@ func assign(ctx context.Context, tx bun.Tx, id uuid.UUID, roles []string) error 
 	return nil
 }
 
-func appendAll(ctx context.Context, tx bun.Tx, events []event.Event) error {
-	for _, e := range events {
+// leave writes what a change leaves behind.
+func leave(ctx context.Context, tx bun.Tx, trail user.Trail) error {
+	for _, e := range trail.Events {
 		if err := outbox.Append(ctx, tx, e); err != nil {
+			return err
+		}
+	}
+	for _, r := range trail.Records {
+		if err := audit.Write(ctx, tx, r); err != nil {
 			return err
 		}
 	}

@@ -34,7 +34,7 @@ const asHeader = "X-Test-As"
 func setUp(t *testing.T) *fixture {
 	t.Helper()
 	db := databasetest.New(t, database.MigrationSet{Service: "user", Schema: "user", Role: "gatehouse_user", FS: migrations.User})
-	f := &fixture{accounts: user.NewAccounts(postgres.New(db), nil)}
+	f := &fixture{accounts: user.NewAccounts(postgres.New(db), user.Options{})}
 	f.callers = map[string]identity.Principal{
 		"admin":  {Kind: identity.KindUser, Subject: uuid.NewString(), Roles: []string{"admin"}, Scopes: []string{"users:read", "users:write", "roles:write"}},
 		"client": {Kind: identity.KindClient, Subject: "c1", ClientID: "c1", Scopes: []string{"admin"}},
