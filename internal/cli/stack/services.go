@@ -85,6 +85,7 @@ func (s *Stack) newEmail(ctx context.Context, o email.Options, bundle *mtls.Bund
 		}
 	}
 	o.Auth = s.auth(bundle)
+	o.Users = s.users(bundle)
 	return email.New(ctx, o)
 }
 

@@ -21,6 +21,7 @@ import (
 
 	"gatehouse.example/configs/templates"
 	"gatehouse.example/internal/api/authapi"
+	"gatehouse.example/internal/api/userapi"
 	"gatehouse.example/internal/bus"
 	"gatehouse.example/internal/config"
 	"gatehouse.example/internal/database"
@@ -59,6 +60,9 @@ type Options struct {
 	Table identity.Table
 	// Auth is asked for links. Required.
 	Auth *authapi.Client
+	// Users is asked for addresses, languages, and whether somebody is there.
+	// Required.
+	Users *userapi.Client
 	// Plugins runs the transport. Required. Its owner stops it after Run.
 	Plugins *pluginhost.Host
 	// Templates are LOCALE/NAME/{subject.txt,body.txt,body.html}; nil takes
