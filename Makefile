@@ -8,6 +8,7 @@ GO      ?= go
 TOOL    := $(GO) tool -modfile=internal/tools/go.mod
 FILTERS := ratelimit apikey cors jwt
 MAIL    := file smtp
+SOCIAL  := oidc
 WASM    := $(FILTERS:%=plugins/filters/dist/%.wasm)
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 # The modules, root first.
@@ -37,7 +38,8 @@ plugins: ## Build the WASM filters and the plugin executables
 	done
 	@mkdir -p bin/plugins
 	@for m in $(MAIL); do $(GO) build -trimpath -ldflags "-s -w" -o bin/plugins/mail-$$m ./plugins/mail/$$m; done
-	@cd bin/plugins && { sha256sum mail-* 2>/dev/null || shasum -a 256 mail-*; } > .SHA256SUMS && mv .SHA256SUMS SHA256SUMS
+	@for s in $(SOCIAL); do $(GO) build -trimpath -ldflags "-s -w" -o bin/plugins/social-$$s ./plugins/social/$$s; done
+	@cd bin/plugins && { sha256sum mail-* social-* 2>/dev/null || shasum -a 256 mail-* social-*; } > .SHA256SUMS && mv .SHA256SUMS SHA256SUMS
 
 .PHONY: test
 test: ## Set up and run every test with the race detector; ends with one line of counts

@@ -29,10 +29,11 @@ func contractOf(kind Kind) (contract, error) {
 				return dispensed.(*mailrpc.Client).Configure(ctx, config)
 			},
 		},
+		KindSocial: socialContract(),
 	}
 	c, ok := contracts[kind]
 	if !ok {
-		return contract{}, fmt.Errorf("kind %q: want %q", kind, KindMail)
+		return contract{}, fmt.Errorf("kind %q: want %q or %q", kind, KindMail, KindSocial)
 	}
 	return c, nil
 }

@@ -2,4 +2,4 @@
 # Regenerates committed code with the pinned tools.
 set -eu -o pipefail
 cd "$(dirname "$0")/../.."
-go run -C internal/tools ./protogen -I ../../pluginspec -tools go.mod mail/v1/mail.proto
+go run -C internal/tools ./protogen -I ../../pluginspec -tools go.mod mail/v1/mail.proto social/v1/social.proto
