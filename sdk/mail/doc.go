@@ -1,5 +1,5 @@
 // Package mail owns what an author of a mail transport for Gatehouse writes
-// against: one interface, plain structs, two kinds of error, and [Serve]. A
+// against: one interface, plain structs, three kinds of error, and [Serve]. A
 // transport is a program of its own that Gatehouse runs as a plugin process.
 //
 //	type transport struct{ url string }

@@ -23,15 +23,34 @@ func Permanent(err error) error {
 }
 
 // IsPermanent reports whether the outermost mark on err was made by
-// [Permanent].
+// [Permanent] or [RecipientRefused].
 func IsPermanent(err error) bool {
 	var marked *sendError
 	return errors.As(err, &marked) && marked.permanent
 }
 
+// RecipientRefused marks err as [Permanent] and as the receiver's word that
+// there is no such mailbox (RFC 3463 §3.2, such as the SMTP reply 550 5.1.1).
+// The host sends nothing to the address any more, until an administrator allows
+// it again: use it only for what was said about the recipient itself.
+// RecipientRefused(nil) is nil.
+func RecipientRefused(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &sendError{err: err, permanent: true, recipient: true}
+}
+
+// IsRecipientRefused reports whether the outermost mark on err was made by
+// [RecipientRefused].
+func IsRecipientRefused(err error) bool {
+	var marked *sendError
+	return errors.As(err, &marked) && marked.recipient
+}
+
 type sendError struct {
-	err       error
-	permanent bool
+	err                  error
+	permanent, recipient bool
 }
 
 func (e *sendError) Error() string { return e.err.Error() }

@@ -23,6 +23,7 @@ func TestErrors(t *testing.T) {
 	}{
 		{"permanent", mail.Permanent(cause), true},
 		{"wrapped permanent", fmt.Errorf("send: %w", mail.Permanent(cause)), true},
+		{"refused recipient", mail.RecipientRefused(cause), true},
 		{"temporary", mail.Temporary(cause), false},
 		{"unmarked", cause, false},
 		{"outermost mark counts", mail.Temporary(mail.Permanent(cause)), false},
@@ -38,7 +39,11 @@ func TestErrors(t *testing.T) {
 			}
 		})
 	}
-	if mail.Permanent(nil) != nil || mail.Temporary(nil) != nil {
+	if !mail.IsRecipientRefused(fmt.Errorf("send: %w", mail.RecipientRefused(cause))) ||
+		mail.IsRecipientRefused(mail.Permanent(cause)) || mail.IsRecipientRefused(mail.Temporary(mail.RecipientRefused(cause))) {
+		t.Error("IsRecipientRefused does not go by the outermost mark")
+	}
+	if mail.Permanent(nil) != nil || mail.Temporary(nil) != nil || mail.RecipientRefused(nil) != nil {
 		t.Error("a mark on nil is an error")
 	}
 }

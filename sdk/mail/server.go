@@ -61,7 +61,7 @@ func (s *server) Send(ctx context.Context, in *mailv1.SendRequest) (*mailv1.Send
 		if IsPermanent(err) {
 			kind = mailv1.Failure_KIND_PERMANENT
 		}
-		failure := &mailv1.Failure{Kind: kind, Reason: err.Error()}
+		failure := &mailv1.Failure{Kind: kind, Reason: err.Error(), RecipientRefused: IsRecipientRefused(err)}
 		return &mailv1.SendResponse{Outcome: &mailv1.SendResponse_Failure{Failure: failure}}, nil
 	}
 	accepted := &mailv1.Receipt{ProviderId: receipt.ProviderID}

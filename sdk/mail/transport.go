@@ -19,9 +19,10 @@ type Transport interface {
 	//
 	// # Errors
 	//
-	// An error made by [Permanent] says that no attempt will succeed; every
-	// other error, [Temporary] or not, is tried again later. The text is
-	// stored and shown to administrators.
+	// An error made by [Permanent] says that no attempt will succeed, one made
+	// by [RecipientRefused] that none to this address will; every other error,
+	// [Temporary] or not, is tried again later. The text is stored and shown to
+	// administrators.
 	Send(ctx context.Context, m Message) (Receipt, error)
 }
 

@@ -178,6 +178,8 @@ func (c *session) to(argument string) {
 	switch {
 	case strings.Contains(argument, "nobody@"):
 		c.reply("550 5.1.1 no such user")
+	case strings.Contains(argument, "rejected@"):
+		c.reply("550 5.7.1 we do not like you, 5.1.1 or not")
 	case strings.Contains(argument, "busy@"):
 		c.reply("450 4.2.1 mailbox is busy")
 	default:

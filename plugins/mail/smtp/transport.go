@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"net/textproto"
+	"regexp"
 	"time"
 
 	gomail "github.com/wneessen/go-mail"
@@ -101,7 +102,7 @@ func transact(session *smtp.Client, m mail.Message) (mail.Receipt, error) {
 	}
 	for _, to := range m.Envelope.To {
 		if err := session.Rcpt("<" + to + ">"); err != nil {
-			return mail.Receipt{}, fmt.Errorf("recipient %s: %w", to, err)
+			return mail.Receipt{}, recipientError(fmt.Errorf("recipient %s: %w", to, err))
 		}
 	}
 	body, err := session.Data()
@@ -122,10 +123,28 @@ func transact(session *smtp.Client, m mail.Message) (mail.Receipt, error) {
 	return receipt, nil
 }
 
+// noMailbox are the enhanced status codes that say that the address does not
+// exist (RFC 3463 §3.2): bad mailbox, mailbox moved without a new address, recipient
+// with a null MX (RFC 7505 §4.1). Without one, a 550 may as well mean that the sender is not
+// liked.
+var noMailbox = regexp.MustCompile(`^5\.1\.(1|6|10)\b`)
+
+// recipientError marks the refusal of a recipient that does not exist.
+func recipientError(err error) error {
+	var reply *textproto.Error
+	if errors.As(err, &reply) && (reply.Code == 550 || reply.Code == 551 || reply.Code == 553) && noMailbox.MatchString(reply.Msg) {
+		return mail.RecipientRefused(err)
+	}
+	return err
+}
+
 // classify tells permanent from temporary by the reply code (RFC 5321 §4.2.1).
 // Replies about signing in (RFC 4954 §6) are the operator's to mend, so they
 // stay temporary, as does everything without a reply.
 func classify(err error) error {
+	if err == nil || mail.IsRecipientRefused(err) {
+		return err
+	}
 	var reply *textproto.Error
 	if !errors.As(err, &reply) {
 		return mail.Temporary(err)

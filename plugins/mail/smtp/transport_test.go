@@ -45,7 +45,8 @@ func TestConformance(t *testing.T) {
 					"username": "gatehouse", "password": "secret", "hello": "localhost",
 				}),
 				Delivered: func(_ *testing.T, key string) ([]byte, bool) { return s.mail(key) },
-				Rejected:  "nobody@example.com",
+				Rejected:  "rejected@example.com",
+				Unknown:   "nobody@example.com",
 				Deferred:  "busy@example.com",
 			})
 			s.mu.Lock()

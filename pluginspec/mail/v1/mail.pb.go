@@ -513,9 +513,14 @@ type Failure struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Kind  Failure_Kind           `protobuf:"varint,1,opt,name=kind,proto3,enum=gatehouse.mail.v1.Failure_Kind" json:"kind,omitempty"`
 	// reason is one line for the operator, without a secret. It is stored.
-	Reason        string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Reason string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	// recipient_refused says of a permanent failure that the receiver knows no
+	// such mailbox (RFC 3463 §3.2, X.1.1): the host sends nothing to the address
+	// any more, until an administrator allows it again. Only for what the
+	// receiver said about the recipient itself, not about message or sender.
+	RecipientRefused bool `protobuf:"varint,3,opt,name=recipient_refused,json=recipientRefused,proto3" json:"recipient_refused,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *Failure) Reset() {
@@ -562,6 +567,13 @@ func (x *Failure) GetReason() string {
 	return ""
 }
 
+func (x *Failure) GetRecipientRefused() bool {
+	if x != nil {
+		return x.RecipientRefused
+	}
+	return false
+}
+
 var File_mail_v1_mail_proto protoreflect.FileDescriptor
 
 const file_mail_v1_mail_proto_rawDesc = "" +
@@ -588,10 +600,11 @@ const file_mail_v1_mail_proto_rawDesc = "" +
 	"\aoutcome\"*\n" +
 	"\aReceipt\x12\x1f\n" +
 	"\vprovider_id\x18\x01 \x01(\tR\n" +
-	"providerId\"\x9c\x01\n" +
+	"providerId\"\xc9\x01\n" +
 	"\aFailure\x123\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x1f.gatehouse.mail.v1.Failure.KindR\x04kind\x12\x16\n" +
-	"\x06reason\x18\x02 \x01(\tR\x06reason\"D\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\x12+\n" +
+	"\x11recipient_refused\x18\x03 \x01(\bR\x10recipientRefused\"D\n" +
 	"\x04Kind\x12\x14\n" +
 	"\x10KIND_UNSPECIFIED\x10\x00\x12\x12\n" +
 	"\x0eKIND_TEMPORARY\x10\x01\x12\x12\n" +

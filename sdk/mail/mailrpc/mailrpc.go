@@ -92,7 +92,11 @@ func (c *Client) Send(ctx context.Context, m mail.Message) (mail.Receipt, error)
 		return mail.Receipt{ProviderID: outcome.Receipt.GetProviderId()}, nil
 	case *mailv1.SendResponse_Failure:
 		err := errors.New(outcome.Failure.GetReason())
-		if outcome.Failure.GetKind() == mailv1.Failure_KIND_PERMANENT {
+		permanent := outcome.Failure.GetKind() == mailv1.Failure_KIND_PERMANENT
+		if permanent && outcome.Failure.GetRecipientRefused() {
+			return mail.Receipt{}, mail.RecipientRefused(err)
+		}
+		if permanent {
 			return mail.Receipt{}, mail.Permanent(err)
 		}
 		return mail.Receipt{}, mail.Temporary(err)

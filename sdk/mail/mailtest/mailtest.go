@@ -31,6 +31,9 @@ type Options struct {
 	// Rejected is an address that the receiver refuses for good; empty leaves
 	// that test out.
 	Rejected string
+	// Unknown is an address of which the receiver says that there is no such
+	// mailbox; empty leaves that test out.
+	Unknown string
 	// Deferred is an address that the receiver refuses for now; empty leaves
 	// that test out.
 	Deferred string
@@ -46,6 +49,9 @@ func Run(t *testing.T, o Options) {
 	t.Run("gives up when the context is done", o.givesUp)
 	if o.Rejected != "" {
 		t.Run("reports a permanent failure", func(t *testing.T) { o.reportsFailure(t, o.Rejected, true) })
+	}
+	if o.Unknown != "" {
+		t.Run("reports a refused recipient", o.reportsRefusedRecipient)
 	}
 	if o.Deferred != "" {
 		t.Run("reports a temporary failure", func(t *testing.T) { o.reportsFailure(t, o.Deferred, false) })
@@ -166,6 +172,20 @@ func (o Options) reportsFailure(t *testing.T, to string, permanent bool) {
 	}
 	if mail.IsPermanent(err) != permanent {
 		t.Fatalf("IsPermanent(%v) = %t, want %t", err, !permanent, permanent)
+	}
+}
+
+func (o Options) reportsRefusedRecipient(t *testing.T) {
+	transport := o.configured(t)
+	_, err := transport.Send(t.Context(), Message("mailtest-unknown", o.Unknown))
+	if !mail.IsRecipientRefused(err) || !mail.IsPermanent(err) {
+		t.Fatalf("Send to %s: %v, want an error that IsRecipientRefused", o.Unknown, err)
+	}
+	if o.Rejected == "" {
+		return
+	}
+	if _, err := transport.Send(t.Context(), Message("mailtest-rejected", o.Rejected)); mail.IsRecipientRefused(err) {
+		t.Fatalf("Send to %s: %v is about the recipient", o.Rejected, err)
 	}
 }
 
