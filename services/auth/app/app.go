@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -68,7 +69,7 @@ type Options struct {
 type App struct {
 	options Options
 	parts   *parts
-	handler http.Handler
+	router  *router
 }
 
 // New loads or makes the keys and assembles the service. It starts nothing.
@@ -91,11 +92,11 @@ func New(ctx context.Context, o Options) (*App, error) {
 			return nil, fmt.Errorf("register metrics of auth: %w", err)
 		}
 	}
-	handler, err := routes(o, p)
+	r, err := routes(o, p)
 	if err != nil {
 		return nil, err
 	}
-	return &App{options: o, parts: p, handler: handler}, nil
+	return &App{options: o, parts: p, router: r}, nil
 }
 
 func fillIn(o *Options) error {
@@ -139,7 +140,13 @@ func fillIn(o *Options) error {
 
 // Handler returns everything that the service answers, including
 // /internal/v1. It expects mutual TLS around it.
-func (a *App) Handler() http.Handler { return a.handler }
+func (a *App) Handler() http.Handler { return a.router.mux }
+
+// Operations returns everything that the edge can reach, pages and API, as
+// "METHOD /path/{id}" in alphabetical order.
+func (a *App) Operations() []string {
+	return slices.Sorted(slices.Values(a.router.operations))
+}
 
 // Ready reports whether the service can do its work.
 func (a *App) Ready(ctx context.Context) error {

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 
+	"gatehouse.example/services/auth/account"
 	"gatehouse.example/services/auth/browser"
 	"gatehouse.example/services/auth/challenge"
 	"gatehouse.example/services/auth/clientauth"
@@ -70,3 +71,6 @@ func newParts(ctx context.Context, o Options, master *masterkey.Key) (*parts, er
 	p.pages, err = page.New(page.Options{Issuer: o.Issuer})
 	return p, err
 }
+
+// accountSections is what further packages show on the overview of the account.
+func (p *parts) accountSections() []account.Section { return nil }

@@ -20,11 +20,13 @@ import (
 	"gatehouse.example/services/auth/jwks"
 	"gatehouse.example/services/auth/login"
 	"gatehouse.example/services/auth/logout"
+	"gatehouse.example/services/auth/page"
 	"gatehouse.example/services/auth/register"
 	"gatehouse.example/services/auth/rest"
 	"gatehouse.example/services/auth/revoke"
 	"gatehouse.example/services/auth/sessions"
 	"gatehouse.example/services/auth/setup"
+	"gatehouse.example/services/auth/signedin"
 	"gatehouse.example/services/auth/token"
 	"gatehouse.example/services/auth/userinfo"
 	"gatehouse.example/services/auth/verify"
@@ -35,19 +37,23 @@ type router struct {
 	mux      *http.ServeMux
 	table    identity.Table
 	verifier *identity.Verifier
+	pages    *page.Renderer
+	// operations is what the edge can reach, as "METHOD /path/{id}".
+	operations []string
 }
 
-func routes(o Options, p *parts) (http.Handler, error) {
-	r := &router{mux: http.NewServeMux(), table: identity.DefaultTable(), verifier: o.Verifier}
+func routes(o Options, p *parts) (*router, error) {
+	r := &router{mux: http.NewServeMux(), table: identity.DefaultTable(), verifier: o.Verifier, pages: p.pages}
 	if err := r.metadata(o, p); err != nil {
 		return nil, err
 	}
 	r.oauth(o, p)
 	r.browserPages(o, p)
+	r.accountPages(o, p)
 	r.api(o, p)
 	r.internal(o, p)
 	r.mux.HandleFunc("/", rest.NotFound)
-	return r.mux, nil
+	return r, nil
 }
 
 func (rt *router) metadata(o Options, p *parts) error {
@@ -62,6 +68,7 @@ func (rt *router) metadata(o Options, p *parts) error {
 	rt.public("/.well-known/openid-configuration", methods{http.MethodGet: server})
 	rt.public("/.well-known/oauth-authorization-server", methods{http.MethodGet: server})
 	rt.public("/.well-known/oauth-protected-resource", methods{http.MethodGet: resource})
+	rt.note(authapi.PathJWKS, http.MethodGet)
 	rt.mux.Handle(authapi.PathJWKS, rt.peerOnly(identity.Allow(rt.table, identity.OperationJWKS, methods{http.MethodGet: jwks.Handler(p.ring)})))
 	return nil
 }
@@ -98,28 +105,28 @@ func (rt *router) oauth(o Options, p *parts) {
 }
 
 func (rt *router) browserPages(o Options, p *parts) {
-	page := func(path string, show, submit http.HandlerFunc) {
-		m := methods{http.MethodGet: show}
-		if submit != nil {
-			m[http.MethodPost] = submit
-		}
-		rt.public(path, p.pages.Protect(m))
-	}
 	loginPage := login.New(login.Options{
 		Accounts: o.Users, Credentials: p.credentials, Mailer: p.challenges, Guard: p.guard, Sessions: p.jar, Hasher: p.hasher, Pages: p.pages,
 		VerificationLifetime: o.Config.VerificationLifetime, AllowRegistration: o.Config.AllowRegistration, Logger: o.Logger, Now: o.Now,
 	})
-	page("/login", loginPage.Show, loginPage.Submit)
+	rt.page("/login", loginPage.Show, loginPage.Submit)
 	registerPage := register.New(register.Options{
 		Accounts: o.Users, Mailer: p.challenges, Hasher: p.hasher, Pages: p.pages, Browsers: p.jar, Allowed: o.Config.AllowRegistration,
 		VerificationLifetime: o.Config.VerificationLifetime, Now: o.Now,
 	})
-	page("/register", registerPage.Show, registerPage.Submit)
+	rt.page("/register", registerPage.Show, registerPage.Submit)
 	verifyPage := verify.New(verify.Options{Accounts: o.Users, Challenges: p.challenges, Links: p.links, Pages: p.pages, Browsers: p.jar, Now: o.Now})
-	page("/verify", verifyPage.Show, verifyPage.Submit)
+	rt.page("/verify", verifyPage.Show, verifyPage.Submit)
 	setupPage := setup.New(setup.Options{Accounts: o.Users, Links: p.setupLinks, Sessions: p.jar, Hasher: p.hasher, Pages: p.pages, Now: o.Now})
-	page("/setup", setupPage.Show, setupPage.Submit)
-	page("/account", account.Handler(account.Options{Accounts: o.Users, Sessions: p.jar, Pages: p.pages}).ServeHTTP, nil)
+	rt.page("/setup", setupPage.Show, setupPage.Submit)
+}
+
+// accountPages are for who is signed in.
+func (rt *router) accountPages(o Options, p *parts) {
+	gate := signedin.New(signedin.Options{Accounts: o.Users, Sessions: p.jar, Pages: p.pages})
+	accountPage := account.New(account.Options{Store: p.sessions, Ender: p.endings, Cookie: p.jar, Pages: p.pages, Sections: p.accountSections(), Now: o.Now})
+	rt.page("/account", gate.Page(accountPage.Show), nil)
+	rt.page("/account/sessions", gate.Page(accountPage.ShowSessions), gate.Page(accountPage.EndSessions))
 }
 
 func (rt *router) api(o Options, p *parts) {
@@ -130,8 +137,8 @@ func (rt *router) api(o Options, p *parts) {
 	rt.authenticated("/v1/api-keys", methods{http.MethodGet: http.HandlerFunc(keyAPI.List), http.MethodPost: http.HandlerFunc(keyAPI.Create)})
 	rt.authenticated("/v1/api-keys/{id}", methods{http.MethodDelete: http.HandlerFunc(keyAPI.Delete)})
 	sessionAPI := sessions.New(sessions.Options{Store: p.sessions, Ender: p.endings, Now: o.Now})
-	rt.authenticated("/v1/sessions", identity.RequireUser(methods{http.MethodGet: http.HandlerFunc(sessionAPI.List)}))
-	rt.authenticated("/v1/sessions/{id}", identity.RequireUser(methods{http.MethodDelete: http.HandlerFunc(sessionAPI.Delete)}))
+	rt.authenticated("/v1/sessions", methods{http.MethodGet: http.HandlerFunc(sessionAPI.List), http.MethodDelete: http.HandlerFunc(sessionAPI.DeleteAll)})
+	rt.authenticated("/v1/sessions/{id}", methods{http.MethodDelete: http.HandlerFunc(sessionAPI.Delete)})
 	rt.authenticated("/v1/", http.HandlerFunc(rest.NotFound))
 }
 
@@ -141,14 +148,45 @@ func (rt *router) internal(o Options, p *parts) {
 	rt.operation(authapi.PathChallengeLink, identity.OperationChallengeLink, methods{http.MethodGet: challenge.Handler(p.challenges, p.links, o.Now)})
 }
 
+// page mounts a page: show answers GET and submit POST, which another site
+// cannot make a browser send; nil for a method that it has not.
+func (rt *router) page(path string, show, submit http.HandlerFunc) {
+	m := methods{}
+	if show != nil {
+		m[http.MethodGet] = show
+	}
+	if submit != nil {
+		m[http.MethodPost] = submit
+	}
+	rt.note(path, slices.Sorted(maps.Keys(m))...)
+	rt.public(path, rt.pages.Protect(m))
+}
+
+// note notes what the edge can reach, for the table of operations.
+func (rt *router) note(path string, methods ...string) {
+	for _, method := range methods {
+		rt.operations = append(rt.operations, method+" "+path)
+	}
+}
+
+// noteAll notes the methods of a handler that has a list of them. A path that
+// answers 404 alone has none.
+func (rt *router) noteAll(path string, h http.Handler) {
+	if m, ok := h.(methods); ok {
+		rt.note(path, slices.Sorted(maps.Keys(m))...)
+	}
+}
+
 // public mounts what strangers reach through the gateway. An Authorization
 // header there is the client's own and none of ours.
 func (rt *router) public(path string, h http.Handler) {
+	rt.noteAll(path, h)
 	rt.mux.Handle(path, rt.peerOnly(identity.Allow(rt.table, identity.OperationEdge, h)))
 }
 
 // authenticated mounts what the gateway forwards with an internal token.
 func (rt *router) authenticated(path string, h http.Handler) {
+	rt.noteAll(path, h)
 	rt.mux.Handle(path, identity.Authenticate(rt.verifier)(identity.Allow(rt.table, identity.OperationEdge, identity.RequireAuthenticated(h))))
 }
 

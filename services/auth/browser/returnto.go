@@ -7,8 +7,8 @@ import (
 
 const maxReturnToBytes = 8 << 10
 
-// ReturnTo returns where a sign-in may lead: an authorization request or the
-// account page, as a path of this origin. Everything else is "", so that no
+// ReturnTo returns where a sign-in may lead: an authorization request or a
+// page of the account, as a path of this origin. Everything else is "", so that no
 // text in a link or form can lead the browser elsewhere (RFC 9700 §4.11).
 func ReturnTo(raw string) string {
 	if raw == "" || len(raw) > maxReturnToBytes || strings.ContainsAny(raw, "\\#") {
@@ -21,8 +21,8 @@ func ReturnTo(raw string) string {
 	}
 	path, query, _ := strings.Cut(raw, "?")
 	switch path {
-	case "/account":
-		return "/account"
+	case "/account", "/account/password", "/account/email", "/account/sessions":
+		return path
 	case "/oauth2/authorize":
 		if query != "" {
 			return path + "?" + query

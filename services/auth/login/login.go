@@ -92,7 +92,7 @@ func New(o Options) *Endpoint {
 }
 
 type view struct {
-	Login, ReturnTo, RegisterLink, Error string
+	Login, ReturnTo, RegisterLink, ResetLink, Error string
 }
 
 // Show answers GET: the form, also for who is signed in already, because a
@@ -109,6 +109,7 @@ func (e *Endpoint) form(w http.ResponseWriter, r *http.Request, status int, v vi
 	if e.AllowRegistration {
 		v.RegisterLink = browser.WithReturnTo("/register", v.ReturnTo)
 	}
+	v.ResetLink = browser.WithReturnTo("/reset", v.ReturnTo)
 	e.Pages.Render(w, r, page.View{Template: "login", Title: "Sign in", Status: status, LeadsAway: true, Data: v})
 }
 

@@ -82,7 +82,9 @@ func New(o Options) (*Renderer, error) {
 	r.cross.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		r.Message(w, req, http.StatusForbidden, Message{Title: "Request refused", Text: "This form was sent from another site. Open the page again and repeat what you did."})
 	}))
-	for _, name := range []string{"account", "login", "logout", "message", "register", "setup", "verify"} {
+	for _, name := range []string{
+		"account", "account_email", "account_password", "account_sessions", "login", "logout", "message", "register", "reset", "reset_password", "setup", "verify",
+	} {
 		parsed, err := template.ParseFS(files, "templates/layout.html", "templates/"+name+".html")
 		if err != nil {
 			return nil, fmt.Errorf("parse template %s: %w", name, err)

@@ -77,7 +77,7 @@ func (e *Endpoint) Show(w http.ResponseWriter, r *http.Request) {
 		e.meet(w, r, id, true)
 		return
 	}
-	e.Pages.Render(w, r, page.View{Template: "verify", Title: "Confirm your address", Data: struct{ Challenge, Code string }{id, code}})
+	e.Pages.Render(w, r, page.View{Template: "verify", Title: "Confirm your address", Data: struct{ Text, Challenge, Code string }{"Confirm that you want to use this address to sign in.", id, code}})
 }
 
 // Submit answers POST with the fields challenge and code.
