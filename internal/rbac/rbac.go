@@ -33,17 +33,18 @@ const (
 	RoleUser = "user"
 )
 
-// All returns every permission, sorted.
+// All returns the name of every permission, sorted.
 func All() []string {
-	return []string{
-		AuditRead, ClientsRead, ClientsWrite, KeysRead, KeysWrite,
-		MessagesRead, MessagesSend, RolesRead, RolesWrite,
-		SessionsRead, SessionsWrite, UsersRead, UsersWrite,
+	names := make([]string, len(builtin))
+	for i, p := range builtin {
+		names[i] = p.Name
 	}
+	return names
 }
 
 // Permissions returns what the built-in roles among roles permit, sorted and
-// without duplicates. Roles it does not know permit nothing.
+// without duplicates. Roles it does not know permit nothing: what roles permit
+// together is the user service's to say.
 func Permissions(roles []string) []string {
 	if slices.Contains(roles, RoleAdmin) {
 		return All()
@@ -60,7 +61,7 @@ func Allowed(p identity.Principal, permission string) bool {
 	case identity.KindClient:
 		return p.HasScope(permission)
 	case identity.KindUser:
-		return p.HasScope(permission) && (p.HasRole(RoleAdmin) || slices.Contains(p.Permissions, permission))
+		return p.HasScope(permission) && (p.HasRole(RoleAdmin) || Covers(p.Permissions, permission))
 	default:
 		return false
 	}

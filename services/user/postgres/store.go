@@ -12,6 +12,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -53,6 +54,9 @@ func (s *Store) Insert(ctx context.Context, u user.User, trail user.Trail, key *
 			return err
 		}
 		if _, err := tx.NewInsert().Model(&r).Exec(ctx); err != nil {
+			return err
+		}
+		if err := guard(ctx, tx, user.User{}, u); err != nil {
 			return err
 		}
 		if err := assign(ctx, tx, u.ID, u.Roles); err != nil {
@@ -116,8 +120,13 @@ func (s *Store) update(ctx context.Context, id uuid.UUID, find func(bun.IDB, uui
 		if u, err = one(ctx, find(tx, id)); err != nil {
 			return err
 		}
+		before := u
+		before.Roles = slices.Clone(u.Roles)
 		trail, err := change(&u)
 		if err != nil || trail.Empty() {
+			return err
+		}
+		if err := guard(ctx, tx, before, u); err != nil {
 			return err
 		}
 		u.Version++
