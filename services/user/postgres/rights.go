@@ -20,7 +20,7 @@ var _ user.RightsReader = (*Store)(nil)
 // bounded whatever the roles look like. The parameters are Gatehouse's own
 // permissions and the name of the role that has them all.
 const effective = `
-	known (name) AS (SELECT unnest(?::text[]) UNION SELECT name FROM permissions),
+	known (name) AS (SELECT unnest(?::text[]) COLLATE "C" UNION SELECT name FROM permissions),
 	reach (origin, role) AS (
 		SELECT role, role FROM seed
 		UNION
@@ -103,7 +103,7 @@ func permitted(ctx context.Context, tx bun.Tx, roles []string) ([]string, error)
 		return nil, &user.UnknownRoles{Names: unknown}
 	}
 	var permissions []string
-	err = tx.NewRaw(`WITH RECURSIVE seed (role) AS (SELECT unnest(?::text[])),`+effective+`
+	err = tx.NewRaw(`WITH RECURSIVE seed (role) AS (SELECT unnest(?::text[]) COLLATE "C"),`+effective+`
 		SELECT DISTINCT permission FROM effective ORDER BY permission`,
 		textArray(roles), textArray(rbac.All()), rbac.RoleAdmin).Scan(ctx, &permissions)
 	if err != nil {
