@@ -50,14 +50,18 @@ func (s *Endings) RevokeAccessTokens(ctx context.Context, userID string, now tim
 		return nil
 	}
 	return s.tx(ctx, "revoke access tokens of "+userID, func(ctx context.Context, tx bun.Tx) error {
-		ended, err := s.endTokensWhere(ctx, tx, now, `grant_id IN (
-			SELECT id FROM refresh_families WHERE user_id = ?::uuid UNION SELECT grant_id FROM authorization_codes WHERE user_id = ?::uuid)`, userID, userID)
-		if err != nil || ended == 0 {
-			return err
-		}
-		return record(ctx, tx, recorded{action: "token.revoked", subjectKind: "user", subjectID: userID, reason: "roles_changed",
-			details: []string{"access_tokens", strconv.Itoa(ended)}}, now)
+		return s.endUserTokens(ctx, tx, userID, now)
 	})
+}
+
+func (s *Endings) endUserTokens(ctx context.Context, tx bun.Tx, userID string, now time.Time) error {
+	ended, err := s.endTokensWhere(ctx, tx, now, `grant_id IN (
+		SELECT id FROM refresh_families WHERE user_id = ?::uuid UNION SELECT grant_id FROM authorization_codes WHERE user_id = ?::uuid)`, userID, userID)
+	if err != nil || ended == 0 {
+		return err
+	}
+	return record(ctx, tx, recorded{action: "token.revoked", subjectKind: "user", subjectID: userID, reason: "roles_changed",
+		details: []string{"access_tokens", strconv.Itoa(ended)}}, now)
 }
 
 // endFamilies ends the refresh tokens that where selects, and the access tokens

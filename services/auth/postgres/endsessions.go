@@ -49,19 +49,23 @@ func (s *Endings) EndOthers(ctx context.Context, userID, keepSessionID, reason s
 		return nil
 	}
 	return s.tx(ctx, "end sessions of "+userID, func(ctx context.Context, tx bun.Tx) error {
-		if err := s.endSessions(ctx, tx, userID, keepSessionID, reason, now); err != nil {
-			return err
-		}
-		if !isUUID(keepSessionID) {
-			keepSessionID = noUUID
-		}
-		// What came of sessions that are over by themselves: offline_access.
-		if err := s.endFamilies(ctx, tx, reason, now, `user_id = ?::uuid AND session_id <> ?::uuid`, userID, keepSessionID); err != nil {
-			return err
-		}
-		_, err := tx.ExecContext(ctx, `DELETE FROM authorization_codes WHERE user_id = ?::uuid AND session_id <> ?::uuid AND consumed_at IS NULL`, userID, keepSessionID)
-		return err
+		return s.endOthers(ctx, tx, userID, keepSessionID, reason, now)
 	})
+}
+
+func (s *Endings) endOthers(ctx context.Context, tx bun.Tx, userID, keep, reason string, now time.Time) error {
+	if err := s.endSessions(ctx, tx, userID, keep, reason, now); err != nil {
+		return err
+	}
+	if !isUUID(keep) {
+		keep = noUUID
+	}
+	// What came of sessions that are over by themselves: offline_access.
+	if err := s.endFamilies(ctx, tx, reason, now, `user_id = ?::uuid AND session_id <> ?::uuid`, userID, keep); err != nil {
+		return err
+	}
+	_, err := tx.ExecContext(ctx, `DELETE FROM authorization_codes WHERE user_id = ?::uuid AND session_id <> ?::uuid AND consumed_at IS NULL`, userID, keep)
+	return err
 }
 
 // noUUID is the id of nothing.

@@ -19,21 +19,25 @@ func (s *Endings) EndUser(ctx context.Context, userID string, forget bool, reaso
 		return nil
 	}
 	return s.tx(ctx, "end user "+userID, func(ctx context.Context, tx bun.Tx) error {
-		if err := s.endUser(ctx, tx, userID, reason, now); err != nil {
-			return err
-		}
-		if reason == auth.EndedDeleted || forget {
-			if err := s.endKeys(ctx, tx, auth.OwnerUser, userID, reason, now); err != nil {
-				return err
-			}
-		} else if err := s.pauseKeys(ctx, tx, userID, now); err != nil {
-			return err
-		}
-		if forget {
-			return s.forget(ctx, tx, userID)
-		}
-		return nil
+		return s.endAccount(ctx, tx, userID, forget, reason, now)
 	})
+}
+
+func (s *Endings) endAccount(ctx context.Context, tx bun.Tx, userID string, forget bool, reason string, now time.Time) error {
+	if err := s.endUser(ctx, tx, userID, reason, now); err != nil {
+		return err
+	}
+	if reason == auth.EndedDeleted || forget {
+		if err := s.endKeys(ctx, tx, auth.OwnerUser, userID, reason, now); err != nil {
+			return err
+		}
+	} else if err := s.pauseKeys(ctx, tx, userID, now); err != nil {
+		return err
+	}
+	if forget {
+		return s.forget(ctx, tx, userID)
+	}
+	return nil
 }
 
 func (s *Endings) endUser(ctx context.Context, tx bun.Tx, userID, reason string, now time.Time) error {
