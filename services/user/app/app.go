@@ -29,16 +29,9 @@ import (
 	"gatehouse.example/services/user/rest"
 )
 
-const (
-	defaultRetention = 24 * time.Hour
-	// sweepInterval is how often unfinished registrations are looked for.
-	sweepInterval = 10 * time.Minute
-	sweepLease    = "user-sweep"
-	leaseTTL      = 30 * time.Second
-)
-
 // Options configures [New].
 type Options struct {
+	// Config is the service's section. Its files are named by absolute paths.
 	Config      config.User
 	Issuer      string
 	Environment string
@@ -63,13 +56,15 @@ type Options struct {
 
 // App is the user service. It is safe for concurrent use.
 type App struct {
-	accounts  *user.Accounts
-	handler   http.Handler
-	relay     *outbox.Relay
-	db        *database.DB
-	retention time.Duration
-	logger    *slog.Logger
-	swept     prometheus.Counter
+	accounts    *user.Accounts
+	preferences *user.Preferences
+	handler     http.Handler
+	public      *rest.API
+	relay       *outbox.Relay
+	db          *database.DB
+	config      config.User
+	logger      *slog.Logger
+	swept       *prometheus.CounterVec
 }
 
 // New assembles the service. It starts nothing.
@@ -83,15 +78,17 @@ func New(_ context.Context, o Options) (*App, error) {
 	if o.Table == nil {
 		o.Table = identity.DefaultTable()
 	}
-	a := &App{
-		accounts: user.NewAccounts(postgres.New(o.DB), user.Options{Now: o.Now, Notify: notifier(o.Bus), Logger: o.Logger}), db: o.DB,
-		retention: o.Config.PendingRetention, logger: o.Logger,
-		swept: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "gatehouse_user_registrations_swept_total", Help: "Unfinished registrations that were removed.",
-		}),
+	attributes, preferences, err := schemas(o.Config)
+	if err != nil {
+		return nil, err
 	}
-	if a.retention <= 0 {
-		a.retention = defaultRetention
+	store := postgres.New(o.DB)
+	a := &App{
+		accounts: user.NewAccounts(store, user.Options{
+			Now: o.Now, Notify: notifier(o.Bus), Attributes: attributes, Logger: o.Logger,
+		}),
+		preferences: user.NewPreferences(store, preferences, o.Now),
+		db:          o.DB, config: o.Config, logger: o.Logger, swept: sweepMetric(),
 	}
 	if o.Registry != nil {
 		if err := o.Registry.Register(a.swept); err != nil {
@@ -104,7 +101,6 @@ func New(_ context.Context, o Options) (*App, error) {
 			Publish: func(ctx context.Context, e event.Event) error { return o.Bus.Publish(ctx, e) },
 		})
 	}
-	var err error
 	a.handler, err = a.routes(o)
 	return a, err
 }
@@ -119,7 +115,10 @@ func notifier(b *bus.Bus) user.Notify {
 
 // routes puts each API behind its entry of the allow-table.
 func (a *App) routes(o Options) (http.Handler, error) {
-	public, err := rest.New(rest.Options{Accounts: a.accounts, Version: o.Version, Logger: o.Logger})
+	var err error
+	a.public, err = rest.New(rest.Options{
+		Accounts: a.accounts, Preferences: a.preferences, Version: o.Version, Logger: o.Logger,
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -127,13 +126,17 @@ func (a *App) routes(o Options) (http.Handler, error) {
 	for _, op := range internalapi.Operations(a.accounts, a.accounts) {
 		mux.Handle(op.Pattern, identity.Allow(o.Table, op.Name, op.Handler))
 	}
-	mux.Handle("/", identity.Allow(o.Table, identity.OperationEdge, public))
+	mux.Handle("/", identity.Allow(o.Table, identity.OperationEdge, a.public))
 	return identity.Authenticate(o.Verifier)(mux), nil
 }
 
 // Handler serves /v1 and /internal/v1. The request's TLS state and internal
 // token say who calls.
 func (a *App) Handler() http.Handler { return a.handler }
+
+// Operations returns what the handler serves at the edge, each as "METHOD
+// /path/{parameter}".
+func (a *App) Operations() []string { return a.public.Operations() }
 
 // Run relays events and sweeps unfinished registrations until ctx is done, and
 // waits for both.
@@ -158,40 +161,4 @@ func (a *App) Ready(ctx context.Context) error {
 		return fmt.Errorf("user service: %w", err)
 	}
 	return nil
-}
-
-// sweepOn sweeps while this process holds the lease, and stands by otherwise.
-func (a *App) sweepOn(ctx context.Context) {
-	for ctx.Err() == nil {
-		err := a.db.Lease(ctx, sweepLease, leaseTTL, func(ctx context.Context, _ int64) error {
-			return a.sweep(ctx)
-		})
-		if err != nil && ctx.Err() == nil {
-			a.logger.WarnContext(ctx, "sweep of unfinished registrations stopped; it goes on later", "error", err)
-		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(leaseTTL):
-		}
-	}
-}
-
-func (a *App) sweep(ctx context.Context) error {
-	tick := time.NewTicker(sweepInterval)
-	defer tick.Stop()
-	for {
-		n, err := a.accounts.Sweep(ctx, a.retention)
-		if n > 0 {
-			a.swept.Add(float64(n))
-			a.logger.InfoContext(ctx, "unfinished registrations removed", "count", n)
-		}
-		if err != nil {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
-	}
 }

@@ -1,5 +1,6 @@
 // Package internalapi is the user service's API for other services, as
-// internal/api/userapi describes it: create, look up and verify accounts.
+// internal/api/userapi describes it: create, look up and verify accounts,
+// and change their address.
 //
 // Which service may call which operation is decided before, by the table of
 // internal/identity that services/user/app applies to each [Operation].
@@ -27,6 +28,7 @@ import (
 type Accounts interface {
 	Ensure(ctx context.Context, n user.New) (user.User, error)
 	VerifyEmail(ctx context.Context, id uuid.UUID, address string) (user.User, error)
+	ChangeEmail(ctx context.Context, id uuid.UUID, from, address string) (user.User, error)
 }
 
 // Finder reads users.
@@ -59,6 +61,7 @@ func Operations(accounts Accounts, finder Finder) []Operation {
 		{"GET " + userapi.PathAccount, identity.OperationAccountsLookup, answer(a.byID)},
 		{"GET " + userapi.PathAccounts, identity.OperationAccountsLookup, answer(a.byLogin)},
 		{"POST " + userapi.PathVerifyEmail, identity.OperationAccountsUpdate, answer(a.verifyEmail)},
+		{"POST " + userapi.PathChangeEmail, identity.OperationAccountsUpdate, answer(a.changeEmail)},
 	}
 }
 
@@ -115,6 +118,18 @@ func (a *api) verifyEmail(r *http.Request) (user.User, error) {
 		return user.User{}, err
 	}
 	return a.accounts.VerifyEmail(r.Context(), id, proof.Email)
+}
+
+func (a *api) changeEmail(r *http.Request) (user.User, error) {
+	id, err := pathID(r)
+	if err != nil {
+		return user.User{}, err
+	}
+	var change userapi.EmailChange
+	if err := read(r, &change); err != nil {
+		return user.User{}, err
+	}
+	return a.accounts.ChangeEmail(r.Context(), id, change.From, change.Email)
 }
 
 // answer writes the account that work returns, or its error as a problem.

@@ -47,6 +47,7 @@ func TestBadInput(t *testing.T) {
 	for _, endpoint := range [][2]string{
 		{"PUT", "/internal/v1/accounts/" + uuid.NewString()},
 		{"POST", "/internal/v1/accounts/" + id.String() + "/verify-email"},
+		{"POST", "/internal/v1/accounts/" + id.String() + "/change-email"},
 	} {
 		for name, c := range bodies {
 			t.Run(endpoint[0]+" "+name, func(t *testing.T) {

@@ -48,7 +48,7 @@ func TestAccess(t *testing.T) {
 		{"bob", "PUT", other + "/roles", `{"roles":["admin"]}`, 403},
 		{"bob", "PATCH", "/v1/me", `{"roles":["admin"]}`, 422},
 		{"bob", "PATCH", "/v1/me", `{"status":"suspended"}`, 403},
-		{"bob", "PATCH", "/v1/me", `{"email":"new@example.com"}`, 422},
+		{"bob", "PATCH", "/v1/me", `{"email":"new@example.com"}`, 403},
 		{"bob", "PATCH", "/v1/me", `{"email_verified":false}`, 422},
 		// An application without users:write does not end an account.
 		{"ada", "DELETE", "/v1/me", "", 403},
@@ -89,7 +89,7 @@ func TestAccess(t *testing.T) {
 func TestOwnAddressIsAnotherFlow(t *testing.T) {
 	f := setUp(t)
 	f.person(t, "ada")
-	got := f.call(t, "ada", "PATCH", "/v1/me", `{"email":"new@example.com"}`).problem(t, 422, "email_change_needs_proof")
+	got := f.call(t, "ada", "PATCH", "/v1/me", `{"email":"new@example.com"}`).problem(t, 403, "email_flow")
 	if !cmp.Equal(got, []string{"/email"}) {
 		t.Errorf("pointers = %v", got)
 	}

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"reflect"
+	"slices"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
@@ -28,6 +29,7 @@ type Changer interface {
 	Create(ctx context.Context, n user.New) (u user.User, replayed bool, err error)
 	Update(ctx context.Context, id uuid.UUID, edit func(*user.User) error) (user.User, error)
 	Delete(ctx context.Context, id uuid.UUID, check func(user.User) error) error
+	Restore(ctx context.Context, id uuid.UUID, check func(user.User) error) (user.User, error)
 }
 
 // Accounts are the use cases behind the API; [user.Accounts] is the real one.
@@ -40,27 +42,42 @@ var _ Accounts = (*user.Accounts)(nil)
 
 // Options configures [New].
 type Options struct {
-	// Accounts does the work.
-	Accounts Accounts
+	// Accounts and Preferences do the work.
+	Accounts    Accounts
+	Preferences Preferences
 	// Version is written into the OpenAPI document; "" is "dev".
 	Version string
 	// Logger takes unexpected errors; nil is slog.Default.
 	Logger *slog.Logger
 }
 
+// API is the handler of the public API. It is safe for concurrent use.
+type API struct {
+	http.Handler
+	operations []string
+}
+
+// Operations returns the operations that the handler serves, each as "METHOD
+// /path/{parameter}", sorted.
+func (a *API) Operations() []string { return slices.Clone(a.operations) }
+
 // api is what the handlers share.
 type api struct {
-	accounts Accounts
-	huma     huma.API
-	logger   *slog.Logger
-	schemas  huma.Registry
-	bodies   map[string]*huma.Schema
+	accounts    Accounts
+	preferences Preferences
+	huma        huma.API
+	logger      *slog.Logger
+	schemas     huma.Registry
+	bodies      map[string]*huma.Schema
+	operations  []string
+	// bodiless are the operations whose body may be absent.
+	bodiless map[string]bool
 }
 
 // New returns the handler of the public API. It expects the principal in the
 // request's context (identity.WithPrincipal); without one it answers 401, except
 // for the OpenAPI document.
-func New(o Options) (http.Handler, error) {
+func New(o Options) (*API, error) {
 	if o.Version == "" {
 		o.Version = "dev"
 	}
@@ -68,9 +85,9 @@ func New(o Options) (http.Handler, error) {
 		o.Logger = slog.Default()
 	}
 	mux := http.NewServeMux()
-	a := &api{accounts: o.Accounts, logger: o.Logger, bodies: map[string]*huma.Schema{}}
+	a := &api{accounts: o.Accounts, preferences: o.Preferences, logger: o.Logger, bodies: map[string]*huma.Schema{}, bodiless: map[string]bool{}}
 	config := huma.DefaultConfig("Gatehouse users", o.Version)
-	config.Info.Description = "People: accounts, profiles and roles. Errors are application/problem+json (RFC 9457)."
+	config.Info.Description = "People: accounts, profiles, preferences and roles. Errors are application/problem+json (RFC 9457)."
 	// huma's own document, docs and schema routes, and the $schema member that
 	// the default hook adds to every answer, stay off.
 	config.OpenAPIPath, config.DocsPath, config.SchemasPath = "", "", ""
@@ -87,6 +104,8 @@ func New(o Options) (http.Handler, error) {
 	a.userOperations()
 	a.meOperations()
 	a.profileOperations()
+	a.preferenceOperations()
+	a.myPreferenceOperations()
 	a.roleOperations()
 	// huma documents its own error type, which [problems] never lets out.
 	delete(a.schemas.Map(), "ErrorModel")
@@ -102,8 +121,9 @@ func New(o Options) (http.Handler, error) {
 		w.Header().Set("Cache-Control", "public, max-age=300")
 		_, _ = w.Write(document)
 	})
-	root.Handle("/", identity.RequireAuthenticated(guard(mux)))
-	return root, nil
+	root.Handle("/", identity.RequireAuthenticated(guard(mux, a.bodiless)))
+	slices.Sort(a.operations)
+	return &API{Handler: root, operations: append(a.operations, "GET /v1/openapi.json")}, nil
 }
 
 // register adds an operation whose errors become problems by [problemOf].
@@ -111,6 +131,11 @@ func register[I, O any](a *api, op huma.Operation, handle func(context.Context, 
 	if op.Responses == nil {
 		op.Responses = map[string]*huma.Response{}
 	}
+	a.operations = append(a.operations, op.Method+" "+op.Path)
+	if op.RequestBody != nil && !op.RequestBody.Required {
+		a.bodiless[op.Method+" "+op.Path] = true
+	}
+	documentValidator(&op, reflect.TypeFor[O]())
 	op.Responses["default"] = &huma.Response{
 		Description: "Problem",
 		Content: map[string]*huma.MediaType{
@@ -132,6 +157,18 @@ func register[I, O any](a *api, op huma.Operation, handle func(context.Context, 
 	}
 }
 
+// documentValidator documents what [conditional] does for a GET with an ETag.
+func documentValidator(op *huma.Operation, output reflect.Type) {
+	if _, ok := output.FieldByName("ETag"); !ok || op.Method != http.MethodGet {
+		return
+	}
+	op.Parameters = append(op.Parameters, &huma.Param{
+		Name: "If-None-Match", In: "header", Schema: &huma.Schema{Type: huma.TypeString},
+		Description: "The ETag of what the client has; if it is the same, the answer is 304",
+	})
+	op.Responses["304"] = &huma.Response{Description: http.StatusText(http.StatusNotModified)}
+}
+
 // body documents the JSON body of an operation as T, and as a merge patch too
 // where patch is set.
 func body[T any](a *api, patch bool) *huma.RequestBody {
@@ -143,4 +180,10 @@ func body[T any](a *api, patch bool) *huma.RequestBody {
 	}
 	a.bodies[t.Name()] = schema
 	return &huma.RequestBody{Required: true, Content: content}
+}
+
+// optional makes a documented body one that may be absent.
+func optional(b *huma.RequestBody) *huma.RequestBody {
+	b.Required = false
+	return b
 }

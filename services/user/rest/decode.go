@@ -8,9 +8,9 @@ import (
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
-	jsonpatch "github.com/evanphx/json-patch/v5"
 
 	"gatehouse.example/internal/problem"
+	"gatehouse.example/services/user"
 )
 
 // decode reads a body that the schema of T describes. Types, missing and
@@ -33,13 +33,21 @@ func merge[P, T any](a *api, current T, raw []byte) (T, error) {
 	if err := a.check(raw, reflect.TypeFor[P]()); err != nil {
 		return merged, err
 	}
-	document, err := json.Marshal(current)
+	before, err := json.Marshal(current)
 	if err != nil {
 		return merged, err
 	}
-	result, err := jsonpatch.MergePatch(document, raw)
+	var target user.Document
+	if err := json.Unmarshal(before, &target); err != nil {
+		return merged, err
+	}
+	patch, err := document(raw)
 	if err != nil {
-		return merged, problem.New(http.StatusBadRequest, "malformed", "the body is not a merge patch")
+		return merged, err
+	}
+	result, err := json.Marshal(target.Patch(patch))
+	if err != nil {
+		return merged, err
 	}
 	if err := json.Unmarshal(result, &merged); err != nil {
 		return merged, problem.New(http.StatusUnprocessableEntity, codeInvalid, "the patch makes a value of the wrong type")

@@ -25,6 +25,7 @@ import (
 // test header instead of an internal token.
 type fixture struct {
 	url      string
+	db       *database.DB
 	accounts *user.Accounts
 	callers  map[string]identity.Principal
 }
@@ -34,13 +35,14 @@ const asHeader = "X-Test-As"
 func setUp(t *testing.T) *fixture {
 	t.Helper()
 	db := databasetest.New(t, database.MigrationSet{Service: "user", Schema: "user", Role: "gatehouse_user", FS: migrations.User})
-	f := &fixture{accounts: user.NewAccounts(postgres.New(db), user.Options{})}
+	store := postgres.New(db)
+	f := &fixture{db: db, accounts: user.NewAccounts(store, user.Options{})}
 	f.callers = map[string]identity.Principal{
 		"admin":  {Kind: identity.KindUser, Subject: uuid.NewString(), Roles: []string{"admin"}, Scopes: []string{"users:read", "users:write", "roles:write"}},
 		"client": {Kind: identity.KindClient, Subject: "c1", ClientID: "c1", Scopes: []string{"admin"}},
 		"reader": {Kind: identity.KindClient, Subject: "c2", ClientID: "c2", Scopes: []string{"users:read"}},
 	}
-	h, err := rest.New(rest.Options{Accounts: f.accounts})
+	h, err := rest.New(rest.Options{Accounts: f.accounts, Preferences: user.NewPreferences(store, nil, nil)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -24,11 +24,13 @@ const (
 
 // guard lets only well-formed requests through to mux: known path and method,
 // decodable query, and for a method with a body a JSON body of bounded size in
-// UTF-8. What it refuses is a problem, where net/http and huma would answer
+// UTF-8, which may be absent where bodiless names the operation's pattern. What
+// it refuses is a problem, where net/http and huma would answer
 // plain text or 500.
-func guard(mux *http.ServeMux) http.Handler {
+func guard(mux *http.ServeMux, bodiless map[string]bool) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if _, pattern := mux.Handler(r); pattern == "" {
+		_, pattern := mux.Handler(r)
+		if pattern == "" {
 			unknown(w, r, mux)
 			return
 		}
@@ -38,13 +40,16 @@ func guard(mux *http.ServeMux) http.Handler {
 		}
 		switch r.Method {
 		case http.MethodPost, http.MethodPut, http.MethodPatch:
+			if bodiless[pattern] && r.ContentLength == 0 {
+				break
+			}
 			if err := takeBody(w, r); err != nil {
 				problem.Write(w, r, err)
 				return
 			}
 		}
 		w.Header().Set("Cache-Control", "no-store")
-		mux.ServeHTTP(w, r)
+		mux.ServeHTTP(conditional(w, r), r)
 	})
 }
 

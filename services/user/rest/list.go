@@ -5,6 +5,8 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"net/http"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -16,12 +18,13 @@ import (
 
 type listInput struct {
 	Limit    int    `query:"limit" minimum:"1" maximum:"200" default:"50"`
-	Cursor   string `query:"cursor" maxLength:"512" doc:"next_cursor of the page before"`
-	Status   string `query:"status" enum:"pending,active,suspended"`
+	Cursor   string `query:"cursor" maxLength:"1024" doc:"next_cursor of the page before, with the same sort"`
+	Status   string `query:"status" enum:"pending,active,suspended,deleted" doc:"Without it all but the deleted"`
 	Email    string `query:"email" maxLength:"254" doc:"Start of the address, case ignored"`
 	Username string `query:"username" maxLength:"64" doc:"The whole username, case ignored"`
 	Role     string `query:"role" maxLength:"64" doc:"An assigned role"`
-	Sort     string `query:"sort" enum:"created_at,-created_at" default:"created_at" doc:"- puts the newest first"`
+	IDs      string `query:"ids" maxLength:"4096" doc:"At most 100 ids, separated by commas; those that are not there are left out" example:"01890a5d-ac96-774b-bcce-b302099a8057"`
+	Sort     string `query:"sort" enum:"created_at,-created_at,email,-email" default:"created_at" doc:"- puts the newest, or the last of the alphabet, first"`
 }
 
 type page struct {
@@ -38,11 +41,14 @@ func (a *api) list(ctx context.Context, in *listInput) (*listOutput, error) {
 	}
 	q := user.Query{
 		Status: user.Status(in.Status), EmailPrefix: in.Email, Username: in.Username, Role: in.Role,
-		Descending: in.Sort == "-created_at", Limit: in.Limit,
+		Sort: user.Sort(strings.TrimPrefix(in.Sort, "-")), Descending: strings.HasPrefix(in.Sort, "-"), Limit: in.Limit,
+	}
+	var err error
+	if q.IDs, err = idList(in.IDs); err != nil {
+		return nil, err
 	}
 	if in.Cursor != "" {
-		var err error
-		if q.After, err = position(in.Cursor, q.Descending); err != nil {
+		if q.After, err = position(in.Cursor, in.Sort); err != nil {
 			return nil, err
 		}
 	}
@@ -55,37 +61,69 @@ func (a *api) list(ctx context.Context, in *listInput) (*listOutput, error) {
 		out.Body.Items = append(out.Body.Items, represent(u))
 	}
 	if next != nil {
-		c := encodeCursor(*next, q.Descending)
+		c := encodeCursor(*next, in.Sort)
 		out.Body.NextCursor = &c
 	}
 	return out, nil
 }
 
-// cursor is what an opaque cursor holds. Nothing in it is secret or trusted
-// beyond its form.
-type cursor struct {
-	Micros     int64     `json:"t"`
-	ID         uuid.UUID `json:"i"`
-	Descending bool      `json:"d,omitempty"`
+// maxIDs is how many users one request may name.
+const maxIDs = 100
+
+// idList returns nil for "".
+func idList(s string) ([]uuid.UUID, error) {
+	if s == "" {
+		return nil, nil
+	}
+	names := strings.Split(s, ",")
+	bad := problem.Violation{In: "query", Name: "ids", Detail: "must be at most " + strconv.Itoa(maxIDs) + " ids, separated by commas"}
+	refusal := problem.New(http.StatusUnprocessableEntity, codeInvalid, "the ids are not acceptable").With(bad)
+	if len(names) > maxIDs {
+		return nil, refusal
+	}
+	ids := make([]uuid.UUID, len(names))
+	for i, name := range names {
+		var err error
+		if ids[i], err = uuid.Parse(name); err != nil || ids[i].String() != name {
+			return nil, refusal
+		}
+	}
+	return ids, nil
 }
 
-func encodeCursor(p user.Position, descending bool) string {
-	data, _ := json.Marshal(cursor{Micros: p.CreatedAt.UnixMicro(), ID: p.ID, Descending: descending})
+// cursor is what an opaque cursor holds. Nothing in it is secret or trusted
+// beyond its form: who sends it may read every user.
+type cursor struct {
+	Sort   string    `json:"s"`
+	Micros int64     `json:"t,omitempty"`
+	Email  string    `json:"e,omitempty"`
+	ID     uuid.UUID `json:"i"`
+}
+
+func encodeCursor(p user.Position, sort string) string {
+	c := cursor{Sort: sort, ID: p.ID}
+	if strings.TrimPrefix(sort, "-") == string(user.SortEmail) {
+		c.Email = p.EmailKey
+	} else {
+		c.Micros = p.CreatedAt.UnixMicro()
+	}
+	data, _ := json.Marshal(c)
 	return base64.RawURLEncoding.EncodeToString(data)
 }
 
 // maxCursorMicros is the year 9999, well inside what PostgreSQL can hold.
 const maxCursorMicros = 253_402_300_799_000_000
 
-func position(s string, descending bool) (*user.Position, error) {
+func position(s, sort string) (*user.Position, error) {
 	var c cursor
 	data, err := base64.RawURLEncoding.DecodeString(s)
 	if err == nil {
 		err = json.Unmarshal(data, &c)
 	}
-	if err != nil || c.Descending != descending || c.Micros < 0 || c.Micros > maxCursorMicros {
+	// U+0000 is what PostgreSQL's text cannot hold.
+	if err != nil || c.Sort != sort || c.Micros < 0 || c.Micros > maxCursorMicros || strings.ContainsRune(c.Email, 0) {
 		return nil, problem.New(http.StatusBadRequest, codeCursor, "the cursor is not one that this list returned").
 			With(problem.Violation{In: "query", Name: "cursor", Detail: "is not a next_cursor of this list"})
 	}
-	return &user.Position{CreatedAt: time.UnixMicro(c.Micros).UTC(), ID: c.ID}, nil
+	return &user.Position{CreatedAt: time.UnixMicro(c.Micros).UTC(), EmailKey: c.Email, ID: c.ID}, nil
 }

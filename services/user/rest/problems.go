@@ -23,7 +23,9 @@ const (
 	codePrecondition = "precondition_failed"
 	codeKeyReused    = "idempotency_key_reused"
 	codeCursor       = "invalid_cursor"
-	codeAddressFlow  = "email_change_needs_proof"
+	codeAddressFlow  = "email_flow"
+	codeUnset        = "preferences_not_found"
+	codeTooMany      = "too_many_namespaces"
 	codeNotAUser     = "not_a_user"
 )
 
@@ -52,6 +54,10 @@ func problemOf(err error) *problem.Problem {
 	case errors.Is(err, user.ErrUsernameTaken):
 		return problem.New(http.StatusConflict, codeNameTaken, "another user has this username").
 			With(problem.Violation{Pointer: "/username", Detail: "is taken"})
+	case errors.Is(err, user.ErrPreferenceNotFound):
+		return problem.New(http.StatusNotFound, codeUnset, "there are no preferences in this namespace")
+	case errors.Is(err, user.ErrTooManyNamespaces):
+		return problem.Newf(http.StatusConflict, codeTooMany, "a user has preferences in at most %d namespaces", user.MaxNamespaces)
 	case errors.Is(err, user.ErrKeyReused):
 		return problem.New(http.StatusUnprocessableEntity, codeKeyReused, "this Idempotency-Key came with another request before")
 	}

@@ -47,7 +47,7 @@ func (a *api) userOperations() {
 	}, a.create)
 	register(a, huma.Operation{
 		OperationID: "listUsers", Method: http.MethodGet, Path: "/v1/users", Tags: []string{"users"},
-		Summary: "List users by creation",
+		Summary: "List users", Description: "Deleted users are listed by status=deleted alone.",
 	}, a.list)
 	register(a, huma.Operation{
 		OperationID: "getUser", Method: http.MethodGet, Path: "/v1/users/{id}", Tags: []string{"users"},
@@ -56,15 +56,26 @@ func (a *api) userOperations() {
 	register(a, huma.Operation{
 		OperationID: "updateUser", Method: http.MethodPatch, Path: "/v1/users/{id}", Tags: []string{"users"},
 		Summary: "Change a user by merge patch", RequestBody: body[UserPatch](a, true),
+		Description: "With users:write everything that is not read-only; a new address is unproven then. A person changes its own " +
+			"username and profile; its address only at /account/email (403, code email_flow). The status goes from pending to active " +
+			"or suspended, from active to suspended, from suspended to active (else 409, code illegal_transition); a suspension may " +
+			"have a status_reason, which its end removes.",
 	}, func(ctx context.Context, in *changeInput) (*userOutput, error) {
 		return a.patch(ctx, in.ID, in.IfMatch, in.RawBody)
 	})
 	register(a, huma.Operation{
 		OperationID: "deleteUser", Method: http.MethodDelete, Path: "/v1/users/{id}", Tags: []string{"users"},
 		Summary: "Delete a user", DefaultStatus: http.StatusNoContent,
+		Description: "The account is shut at once and can be restored until it is erased after the retention time.",
 	}, func(ctx context.Context, in *deleteInput) (*struct{}, error) {
 		return nil, a.remove(ctx, in.ID, in.IfMatch)
 	})
+	register(a, huma.Operation{
+		OperationID: "restoreUser", Method: http.MethodPost, Path: "/v1/users/{id}/restore", Tags: []string{"users"},
+		Summary: "Restore a deleted user", DefaultStatus: http.StatusOK, RequestBody: optional(body[nothing](a, false)),
+		Description: "The account is back in the status that it was deleted in. 404 unless it is deleted; 409 (email_taken, " +
+			"username_taken) where its address or username belongs to another account by now. The body may be absent.",
+	}, a.restore)
 }
 
 var keyPattern = regexp.MustCompile(`^[\x21-\x7e]{1,255}$`)
@@ -169,11 +180,11 @@ func mayChange(who access, before, after User) error {
 		return nil
 	}
 	if after.Email != before.Email {
-		return problem.New(http.StatusUnprocessableEntity, codeAddressFlow,
-			"a person changes its address on the account page, where the new one is proven").
-			With(problem.Violation{Pointer: "/email", Detail: "is changed by proving the new address"})
+		return problem.New(http.StatusForbidden, codeAddressFlow,
+			"a person changes its address at /account/email, where the new one is proven").
+			With(problem.Violation{Pointer: "/email", Detail: "is changed at /account/email"})
 	}
-	if after.Status != before.Status {
+	if after.Status != before.Status || after.StatusReason != before.StatusReason {
 		return problem.New(http.StatusForbidden, codeForbidden, "only an administrator changes the status").
 			With(problem.Violation{Pointer: "/status", Detail: "is changed by an administrator"})
 	}
@@ -184,7 +195,11 @@ func apply(u *user.User, before, after User) error {
 	if user.Status(after.Status) == user.StatusDeleted {
 		return invalid("/status", "becomes deleted by DELETE")
 	}
+	if after.StatusReason != before.StatusReason && after.StatusReason != "" && user.Status(after.Status) != user.StatusSuspended {
+		return invalid("/status_reason", "belongs to the status suspended")
+	}
 	u.Email, u.Username, u.Status = after.Email, after.Username, user.Status(after.Status)
+	u.StatusReason = after.StatusReason
 	u.Profile = after.Profile
 	if after.Phone != before.Phone {
 		// phone and profile.phone_number are one value; the one that was
@@ -212,6 +227,28 @@ func (a *api) remove(ctx context.Context, id, ifMatch string) error {
 		}
 		return precondition(ifMatch, u)
 	})
+}
+
+func (a *api) restore(ctx context.Context, in *changeInput) (*userOutput, error) {
+	// Not by reach: nobody restores itself, for nobody signs in to a deleted
+	// account.
+	if err := require(ctx, rbac.UsersWrite); err != nil {
+		return nil, err
+	}
+	who, err := reach(ctx, in.ID, rbac.UsersWrite)
+	if err != nil {
+		return nil, err
+	}
+	if len(in.RawBody) > 0 {
+		if _, err := decode[nothing](a, in.RawBody); err != nil {
+			return nil, err
+		}
+	}
+	u, err := a.accounts.Restore(ctx, who.id, func(u user.User) error { return precondition(in.IfMatch, u) })
+	if err != nil {
+		return nil, err
+	}
+	return output(u), nil
 }
 
 func invalid(pointer, detail string) error {

@@ -16,11 +16,13 @@ type User struct {
 	EmailVerified bool         `json:"email_verified" readOnly:"true"`
 	Username      string       `json:"username,omitempty" doc:"Lower case"`
 	Phone         string       `json:"phone,omitempty" doc:"E.164" example:"+442071838750"`
-	Status        string       `json:"status" enum:"pending,active,suspended"`
+	Status        string       `json:"status" enum:"pending,active,suspended,deleted" doc:"Of deleted users only where a list asks for them"`
+	StatusReason  string       `json:"status_reason,omitempty" maxLength:"500" doc:"What an administrator noted for the suspension"`
 	Roles         []string     `json:"roles" nullable:"false" readOnly:"true" doc:"Changed by PUT /v1/users/{id}/roles"`
 	Profile       user.Profile `json:"profile"`
 	CreatedAt     time.Time    `json:"created_at" readOnly:"true"`
 	UpdatedAt     time.Time    `json:"updated_at" readOnly:"true"`
+	DeletedAt     *time.Time   `json:"deleted_at,omitempty" readOnly:"true"`
 }
 
 // NewUser is the body that creates a user.
@@ -40,7 +42,8 @@ type UserPatch struct {
 	EmailVerified bool         `json:"email_verified,omitempty" readOnly:"true"`
 	Username      string       `json:"username,omitempty" minLength:"3" doc:"null removes it"`
 	Phone         string       `json:"phone,omitempty"`
-	Status        string       `json:"status,omitempty"`
+	Status        string       `json:"status,omitempty" doc:"pending, active or suspended"`
+	StatusReason  string       `json:"status_reason,omitempty" doc:"Only of a suspended user; one line of at most 500 characters; null removes it"`
 	Roles         []string     `json:"roles,omitempty" readOnly:"true"`
 	Profile       user.Profile `json:"profile,omitempty"`
 	CreatedAt     string       `json:"created_at,omitempty" readOnly:"true" format:"date-time"`
@@ -56,11 +59,15 @@ type userOutput struct {
 func output(u user.User) *userOutput { return &userOutput{ETag: etag(u), Body: represent(u)} }
 
 func represent(u user.User) User {
-	return User{
+	r := User{
 		ID: u.ID.String(), Email: u.Email, EmailVerified: u.EmailVerified, Username: u.Username,
 		Phone: u.Profile.PhoneNumber, Status: string(u.Status), Roles: append([]string{}, u.Roles...),
-		Profile: u.Profile, CreatedAt: u.CreatedAt, UpdatedAt: u.UpdatedAt,
+		StatusReason: u.StatusReason, Profile: u.Profile, CreatedAt: u.CreatedAt, UpdatedAt: u.UpdatedAt,
 	}
+	if !u.DeletedAt.IsZero() {
+		r.DeletedAt = &u.DeletedAt
+	}
+	return r
 }
 
 // readOnly lists the members of a patched representation that differ from
