@@ -31,6 +31,7 @@ import (
 	"gatehouse.example/internal/problem"
 	"gatehouse.example/services/email"
 	"gatehouse.example/services/email/mailbox"
+	notificationrest "gatehouse.example/services/email/notification/rest"
 	"gatehouse.example/services/email/postgres"
 	"gatehouse.example/services/email/render"
 	"gatehouse.example/services/email/rest"
@@ -88,6 +89,8 @@ type App struct {
 	sender   *email.Sender
 	handler  http.Handler
 	logger   *slog.Logger
+
+	notifications *notifications
 }
 
 // New assembles the service and starts the configured transport plugin; only
@@ -119,7 +122,10 @@ func New(ctx context.Context, o Options) (*App, error) {
 	}
 	store := postgres.New(o.DB)
 	a := &App{db: o.DB, bus: o.Bus, logger: o.Logger}
-	if a.handler, err = routes(o, store); err != nil {
+	if a.notifications, err = newNotifications(o); err != nil {
+		return nil, err
+	}
+	if a.handler, err = routes(o, store, a.notifications.api); err != nil {
 		return nil, err
 	}
 	transport, err := a.startTransport(ctx, o)
@@ -137,10 +143,12 @@ func New(ctx context.Context, o Options) (*App, error) {
 }
 
 // routes puts each API behind its entry of the allow-table.
-func routes(o Options, archive email.Archive) (http.Handler, error) {
+func routes(o Options, archive email.Archive, inbox *notificationrest.API) (http.Handler, error) {
 	authenticate := identity.Authenticate(o.Verifier)
 	mux := http.NewServeMux()
 	mux.Handle("/v1/", authenticate(identity.Allow(o.Table, identity.OperationEdge, rest.New(archive))))
+	mux.Handle(notificationrest.Root, authenticate(identity.Allow(o.Table, identity.OperationEdge, inbox)))
+	mux.Handle(notificationrest.Root+"/", authenticate(identity.Allow(o.Table, identity.OperationEdge, inbox)))
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		problem.Write(w, r, problem.New(http.StatusNotFound, "not_found", "there is nothing at this path"))
 	})
@@ -186,6 +194,7 @@ func (a *App) Run(ctx context.Context) error {
 		return fmt.Errorf("consume events: %w", err)
 	})
 	work.Go(func() error { return a.sender.Run(ctx) })
+	work.Go(func() error { return a.notifications.run(ctx) })
 	return work.Wait()
 }
 
@@ -205,6 +214,9 @@ func (a *App) Ready(ctx context.Context) error {
 	if a.bus != nil {
 		if err := a.bus.Ready(ctx); err != nil {
 			return fmt.Errorf("bus: %w", err)
+		}
+		if err := a.notifications.hub.Ready(); err != nil {
+			return err
 		}
 	}
 	return a.plugin.Ready(ctx)

@@ -23,6 +23,7 @@ import (
 
 	"gatehouse.example/internal/api"
 	"gatehouse.example/internal/api/authapi"
+	"gatehouse.example/internal/api/userapi"
 	"gatehouse.example/internal/bus"
 	"gatehouse.example/internal/bus/embedded"
 	"gatehouse.example/internal/config"
@@ -120,7 +121,10 @@ func newFixture(t *testing.T) *fixture {
 		t.Fatal(err)
 	}
 	own, gateway := issue(t, authority, "email"), issue(t, authority, "gateway")
-	f.app, err = app.New(t.Context(), f.options(t, authapi.New(api.New(api.Options{Base: auth.URL})), own))
+	others := api.New(api.Options{Base: auth.URL})
+	o := f.options(t, authapi.New(others), own)
+	o.Users = userapi.New(others)
+	f.app, err = app.New(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}

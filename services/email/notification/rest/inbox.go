@@ -1,0 +1,117 @@
+package rest
+
+import (
+	"encoding/base64"
+	"net/http"
+	"net/url"
+	"strconv"
+
+	"github.com/google/uuid"
+
+	"gatehouse.example/internal/problem"
+	"gatehouse.example/services/email/notification"
+)
+
+const (
+	defaultLimit = 50
+	maxLimit     = 200
+)
+
+func (a *API) list(w http.ResponseWriter, r *http.Request) error {
+	query, err := parseQuery(r)
+	if err != nil {
+		return err
+	}
+	limit := query.Limit
+	query.Limit++ // one more tells whether there is a next page
+	found, err := a.o.Inbox.List(r.Context(), query)
+	if err != nil {
+		return err
+	}
+	page := listWire{Items: []wire{}}
+	for i, n := range found {
+		if i == limit {
+			cursor := base64.RawURLEncoding.EncodeToString([]byte(found[i-1].ID))
+			page.NextCursor = &cursor
+			break
+		}
+		page.Items = append(page.Items, wireOf(n, language(r)))
+	}
+	w.Header().Add("Vary", "Accept-Language")
+	return answer(w, http.StatusOK, page)
+}
+
+func parseQuery(r *http.Request) (notification.Query, error) {
+	q := notification.Query{UserID: subject(r), Limit: defaultLimit}
+	values, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return q, problem.New(http.StatusBadRequest, "invalid_parameter", "the query is not well-formed")
+	}
+	wrong := func(name, detail string) error {
+		return problem.Newf(http.StatusBadRequest, "invalid_parameter", "%s: %s", name, detail).
+			With(problem.Violation{In: "query", Name: name, Detail: detail})
+	}
+	if text := values.Get("limit"); text != "" {
+		limit, err := strconv.Atoi(text)
+		if err != nil || limit < 1 || limit > maxLimit {
+			return q, wrong("limit", "want a number from 1 to "+strconv.Itoa(maxLimit))
+		}
+		q.Limit = limit
+	}
+	switch values.Get("unread") {
+	case "true":
+		q.Unread = true
+	case "", "false":
+	default:
+		return q, wrong("unread", "want true or false")
+	}
+	if q.Category = values.Get("category"); q.Category != "" && !notification.ValidCategory(q.Category) {
+		return q, wrong("category", "is not a category's name")
+	}
+	if text := values.Get("cursor"); text != "" {
+		id, err := base64.RawURLEncoding.DecodeString(text)
+		if err != nil || len(id) != 36 || uuid.Validate(string(id)) != nil {
+			return q, wrong("cursor", "want the next_cursor of a page")
+		}
+		q.Before = string(id)
+	}
+	return q, nil
+}
+
+func (a *API) unread(w http.ResponseWriter, r *http.Request) error {
+	n, err := a.o.Inbox.Unread(r.Context(), subject(r))
+	if err != nil {
+		return err
+	}
+	return answer(w, http.StatusOK, unreadWire{Unread: n})
+}
+
+func (a *API) read(w http.ResponseWriter, r *http.Request) error {
+	n, err := a.o.Inbox.MarkRead(r.Context(), subject(r), r.PathValue("id"), a.clock())
+	if err != nil {
+		return err
+	}
+	a.o.Notify(r.Context(), n.UserID)
+	w.Header().Add("Vary", "Accept-Language")
+	return answer(w, http.StatusOK, wireOf(n, language(r)))
+}
+
+func (a *API) readAll(w http.ResponseWriter, r *http.Request) error {
+	n, err := a.o.Inbox.MarkAllRead(r.Context(), subject(r), a.clock())
+	if err != nil {
+		return err
+	}
+	if n > 0 {
+		a.o.Notify(r.Context(), subject(r))
+	}
+	return answer(w, http.StatusOK, map[string]int{"read": n})
+}
+
+func (a *API) delete(w http.ResponseWriter, r *http.Request) error {
+	if err := a.o.Inbox.Delete(r.Context(), subject(r), r.PathValue("id")); err != nil {
+		return err
+	}
+	a.o.Notify(r.Context(), subject(r))
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
