@@ -42,6 +42,12 @@ type longLived interface {
 	LongLived(r *http.Request) bool
 }
 
+// drainer is a service that can end such answers and begin no more. A server
+// that shuts down waits for answers.
+type drainer interface {
+	Drain()
+}
+
 // serve runs svc's handler on l with mutual TLS, together with /healthz and
 // /readyz, and svc's background work.
 func (l *lifecycle) serve(name string, svc service, ln net.Listener, bundle *mtls.Bundle, t *telemetry.Telemetry) {
@@ -64,6 +70,9 @@ func (l *lifecycle) serve(name string, svc service, ln net.Listener, bundle *mtl
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
 		ErrorLog:          slog.NewLogLogger(t.Logger.Handler(), slog.LevelDebug),
+	}
+	if svc, ok := svc.(drainer); ok {
+		server.RegisterOnShutdown(svc.Drain)
 	}
 	done := make(chan struct{})
 	go func() {
