@@ -27,6 +27,9 @@ var repository string
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 
 func run(m *testing.M) int {
+	if where := os.Getenv(natsVariable); where != "" {
+		return serveNATS(where)
+	}
 	var err error
 	if repository, err = filepath.Abs("../.."); err != nil {
 		fmt.Fprintln(os.Stderr, err)
