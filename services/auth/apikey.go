@@ -3,6 +3,7 @@ package auth
 import (
 	"crypto/rand"
 	"crypto/sha256"
+	"crypto/subtle"
 	"encoding/hex"
 	"fmt"
 	"hash/crc32"
@@ -28,7 +29,54 @@ type APIKey struct {
 	// Hash is the SHA-256 of the whole key.
 	Hash      []byte
 	CreatedAt time.Time
+	// ExpiresAt is nil for a key without an end.
 	ExpiresAt *time.Time
+	// PreviousHash is that of the secret before the last rotation, which counts
+	// until PreviousExpiresAt; both are nil where there is none.
+	PreviousHash      []byte
+	PreviousExpiresAt *time.Time
+	// LastUsedAt is about when the key was last used, nil for never.
+	LastUsedAt *time.Time
+	// Version counts changes but uses.
+	Version int64
+}
+
+// Accepts reports whether a text with the hash is the key, or its secret from
+// before a rotation that still counts at now, and until when it is (nil: it has
+// no end). It takes the same time for every text.
+func (k APIKey) Accepts(hash []byte, now time.Time) (until *time.Time, ok bool) {
+	current := subtle.ConstantTimeCompare(k.Hash, hash) == 1
+	previous := subtle.ConstantTimeCompare(k.PreviousHash, hash) == 1 && k.PreviousExpiresAt != nil
+	until = k.ExpiresAt
+	switch {
+	case current:
+	case previous:
+		if until == nil || k.PreviousExpiresAt.Before(*until) {
+			until = k.PreviousExpiresAt
+		}
+	default:
+		return nil, false
+	}
+	return until, until == nil || now.Before(*until)
+}
+
+// APIKeySecretID names one secret of a key on the list of revocations, without
+// saying anything about the secret.
+func APIKeySecretID(id string, hash []byte) string {
+	sum := sha256.Sum256(hash)
+	return id + "#" + hex.EncodeToString(sum[:8])
+}
+
+// KeyRotation gives an API key another secret.
+type KeyRotation struct {
+	ID string
+	// Version is the one that the key must have; 0 takes any.
+	Version int64
+	// Hash is that of the new secret.
+	Hash []byte
+	// Overlap is how long the secret before still counts; 0: not at all.
+	Overlap time.Duration
+	Now     time.Time
 }
 
 const apiKeyPrefix = "gatehouse_"

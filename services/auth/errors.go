@@ -14,6 +14,8 @@ var (
 	// ErrMismatch says that it is bound to something else: another client,
 	// redirect URI or verifier.
 	ErrMismatch = errors.New("bound to something else")
+	// ErrConflict says that it was changed since it was read.
+	ErrConflict = errors.New("changed meanwhile")
 	// ErrRevoked says that it was ended before its time.
 	ErrRevoked = errors.New("revoked")
 )

@@ -1,25 +1,21 @@
-// Package apikeys owns API keys: creating, listing and deleting one's own
-// (/v1/api-keys), and the internal endpoint at which the gateway asks what a
-// presented key allows.
+// Package apikeys owns API keys (/v1/api-keys): creating, listing, renaming,
+// rotating and revoking them, and the internal endpoint at which the gateway
+// asks what a presented key allows.
 //
 // A key allows what its scopes say and its owner may still do at that moment. It
-// makes no further keys.
+// makes no further keys and no new secret of its own: whoever finds one could
+// not be shut out again. Nor does anybody but the owner get to see a secret.
 // The key's form is in services/auth, caching is left to the gateway.
 package apikeys
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
 
-	"github.com/google/uuid"
-
-	"gatehouse.example/internal/api/userapi"
+	"gatehouse.example/internal/audit"
 	"gatehouse.example/internal/identity"
 	"gatehouse.example/internal/problem"
 	"gatehouse.example/internal/rbac"
@@ -30,13 +26,15 @@ import (
 // Store stores keys.
 type Store interface {
 	Finder
-	CreateAPIKey(ctx context.Context, k auth.APIKey) error
+	CreateAPIKey(ctx context.Context, k auth.APIKey, r audit.Record) error
+	RenameAPIKey(ctx context.Context, k auth.APIKey, r audit.Record) error
 	ListAPIKeys(ctx context.Context, ownerKind, ownerID, after string, limit int) ([]auth.APIKey, error)
 }
 
-// Ender removes keys and tells the gateways.
+// Ender ends keys and secrets, and tells the gateways.
 type Ender interface {
-	DeleteAPIKey(ctx context.Context, ownerKind, ownerID, id string, now time.Time) error
+	DeleteAPIKey(ctx context.Context, id string, now time.Time) error
+	RotateAPIKey(ctx context.Context, r auth.KeyRotation) (auth.APIKey, error)
 }
 
 // Options configures [New].
@@ -46,6 +44,9 @@ type Options struct {
 	Accounts Accounts
 	// Environment is part of each key.
 	Environment string
+	// Changed is called once something about the owner's keys has changed that
+	// gateways may remember otherwise for a while. nil: nobody is told.
+	Changed func(ctx context.Context, ownerKind, ownerID string)
 	// Now is the clock. nil: time.Now.
 	Now func() time.Time
 }
@@ -58,10 +59,14 @@ func New(o Options) *API {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	if o.Changed == nil {
+		o.Changed = func(context.Context, string, string) {}
+	}
 	return &API{o}
 }
 
-// View is a key as it is answered. Key is in the answer to its creation alone.
+// View is a key as it is answered. Key is in the answer to its creation and its
+// rotation alone.
 type View struct {
 	ID        string     `json:"id"`
 	Key       string     `json:"key,omitempty"`
@@ -71,20 +76,51 @@ type View struct {
 	Scopes    []string   `json:"scopes"`
 	CreatedAt time.Time  `json:"created_at"`
 	ExpiresAt *time.Time `json:"expires_at"`
+	// PreviousExpiresAt is until when the secret before the last rotation
+	// counts; null where it does not.
+	PreviousExpiresAt *time.Time `json:"previous_expires_at"`
+	// LastUsedAt is exact to a few minutes; null for a key that was never used.
+	LastUsedAt *time.Time `json:"last_used_at"`
 }
 
-func viewOf(k auth.APIKey) View {
-	return View{ID: k.ID, Name: k.Name, OwnerKind: k.OwnerKind, OwnerID: k.OwnerID, Scopes: k.Scopes, CreatedAt: k.CreatedAt.UTC(), ExpiresAt: k.ExpiresAt}
+func (a *API) viewOf(k auth.APIKey) View {
+	v := View{
+		ID: k.ID, Name: k.Name, OwnerKind: k.OwnerKind, OwnerID: k.OwnerID, Scopes: k.Scopes,
+		CreatedAt: k.CreatedAt.UTC(), ExpiresAt: utc(k.ExpiresAt), LastUsedAt: utc(k.LastUsedAt),
+	}
+	if k.PreviousExpiresAt != nil && a.Now().Before(*k.PreviousExpiresAt) {
+		v.PreviousExpiresAt = utc(k.PreviousExpiresAt)
+	}
+	return v
 }
 
-// NewKey is the body of POST /v1/api-keys.
-type NewKey struct {
-	// Name is for the owner, 1 to 200 characters.
-	Name string `json:"name"`
-	// Scopes are what the key allows: at most what the caller may do.
-	Scopes []string `json:"scopes"`
-	// ExpiresAt ends the key; absent: it has no end.
-	ExpiresAt *time.Time `json:"expires_at"`
+func utc(t *time.Time) *time.Time {
+	if t == nil {
+		return nil
+	}
+	u := t.UTC()
+	return &u
+}
+
+// reach returns a key that the caller may read, and with write change: its own,
+// or with keys:read and keys:write that of anybody.
+func (a *API) reach(r *http.Request, write bool) (auth.APIKey, error) {
+	k, err := a.Store.APIKey(r.Context(), r.PathValue("id"))
+	if err != nil {
+		return auth.APIKey{}, err
+	}
+	p := identity.PrincipalFrom(r.Context())
+	switch {
+	case owns(p, k), rbac.Allowed(p, rbac.KeysWrite), !write && rbac.Allowed(p, rbac.KeysRead):
+		return k, nil
+	case write && rbac.Allowed(p, rbac.KeysRead):
+		return auth.APIKey{}, problem.Newf(http.StatusForbidden, "insufficient_scope", "the permission %q is required", rbac.KeysWrite)
+	}
+	return auth.APIKey{}, auth.ErrNotFound
+}
+
+func owns(p identity.Principal, k auth.APIKey) bool {
+	return p.Subject == k.OwnerID && (p.Kind == identity.KindUser && k.OwnerKind == auth.OwnerUser || p.Kind == identity.KindClient && k.OwnerKind == auth.OwnerClient)
 }
 
 // owner returns whom the caller's keys belong to.
@@ -98,111 +134,10 @@ func owner(r *http.Request) (kind, id string, err error) {
 	return "", "", problem.New(http.StatusForbidden, "owner_required", "only users and clients have API keys")
 }
 
-// Create answers POST /v1/api-keys.
-func (a *API) Create(w http.ResponseWriter, r *http.Request) {
-	view, err := a.create(w, r)
-	if err != nil {
-		rest.Fail(w, r, err)
-		return
-	}
-	w.Header().Set("Location", "/v1/api-keys/"+view.ID)
-	rest.Write(w, r, http.StatusCreated, view)
-}
-
-func (a *API) create(w http.ResponseWriter, r *http.Request) (View, error) {
-	kind, ownerID, err := owner(r)
-	if err != nil {
-		return View{}, err
-	}
-	if err := a.mayCreate(r.Context(), identity.PrincipalFrom(r.Context())); err != nil {
-		return View{}, err
-	}
-	var body NewKey
-	if err := rest.Read(w, r, &body); err != nil {
-		return View{}, err
-	}
-	if wrong := body.check(identity.PrincipalFrom(r.Context()), a.Now()); len(wrong) > 0 {
-		return View{}, rest.Invalid(wrong...)
-	}
-	id, err := uuid.NewV7()
-	if err != nil {
-		return View{}, err
-	}
-	key, err := auth.NewAPIKeyText(a.Environment, id.String())
-	if err != nil {
-		return View{}, err
-	}
-	k := auth.APIKey{
-		ID: id.String(), Name: body.Name, OwnerKind: kind, OwnerID: ownerID, Scopes: body.Scopes,
-		Hash: auth.HashAPIKey(key), CreatedAt: a.Now(), ExpiresAt: body.ExpiresAt,
-	}
-	if err := a.Store.CreateAPIKey(r.Context(), k); err != nil {
-		return View{}, err
-	}
-	view := viewOf(k)
-	view.Key = key
-	return view, nil
-}
-
-// mayCreate refuses a caller whose new key would outlive what allowed it. A key
-// that makes keys could not be taken back: not by its end, nor by deleting it.
-// A suspended person's token lives on for a moment; a key made by it would wait
-// for the day on which the person may act again.
-func (a *API) mayCreate(ctx context.Context, caller identity.Principal) error {
-	if caller.TokenID != "" {
-		_, err := a.Store.APIKey(ctx, caller.TokenID)
-		if err == nil {
-			return problem.New(http.StatusForbidden, "token_required", "an API key cannot make API keys; use an access token")
-		}
-		if !errors.Is(err, auth.ErrNotFound) {
-			return err
-		}
-	}
-	if caller.Kind != identity.KindUser {
-		return nil
-	}
-	account, err := a.Accounts.AccountByID(ctx, caller.Subject)
-	ended := err == nil && account.Status != userapi.StatusActive
-	if p, ok := errors.AsType[*problem.Problem](err); ended || (ok && p.Status == http.StatusNotFound) {
-		return problem.New(http.StatusForbidden, "account_ended", "this account may not make API keys")
-	}
-	return err
-}
-
-func (b NewKey) check(caller identity.Principal, now time.Time) []problem.Violation {
-	var wrong []problem.Violation
-	if n := utf8.RuneCountInString(b.Name); strings.TrimSpace(b.Name) == "" || n > 200 || strings.ContainsRune(b.Name, 0) {
-		wrong = append(wrong, problem.Violation{Pointer: "/name", Detail: "must have 1 to 200 characters"})
-	}
-	if len(b.Scopes) == 0 || len(b.Scopes) > 100 {
-		wrong = append(wrong, problem.Violation{Pointer: "/scopes", Detail: "must have 1 to 100 entries"})
-	}
-	for i, s := range b.Scopes {
-		if detail := scopeComplaint(caller, s); detail != "" {
-			wrong = append(wrong, problem.Violation{Pointer: fmt.Sprintf("/scopes/%d", i), Detail: detail})
-		}
-	}
-	if b.ExpiresAt != nil && !b.ExpiresAt.After(now) {
-		wrong = append(wrong, problem.Violation{Pointer: "/expires_at", Detail: "must be in the future"})
-	}
-	return wrong
-}
-
-func scopeComplaint(caller identity.Principal, scope string) string {
-	switch {
-	case !auth.ValidScopeToken(scope):
-		return "is not a scope (RFC 6749 §3.3)"
-	case scope == identity.ScopeAdmin, scope == identity.ScopeImpersonate:
-		return "cannot be given to an API key"
-	case slices.Contains(rbac.All(), scope) && !rbac.Allowed(caller, scope), !caller.HasScope(scope):
-		return "is more than you may do yourself"
-	}
-	return ""
-}
-
-// List answers GET /v1/api-keys with the caller's own keys.
+// List answers GET /v1/api-keys with the caller's own keys, or with keys:read
+// those of the user owner_id, or of the client with owner_kind=client.
 func (a *API) List(w http.ResponseWriter, r *http.Request) {
-	kind, ownerID, err := owner(r)
+	kind, ownerID, err := listed(r)
 	if err != nil {
 		rest.Fail(w, r, err)
 		return
@@ -219,20 +154,41 @@ func (a *API) List(w http.ResponseWriter, r *http.Request) {
 	}
 	views := make([]View, len(keys))
 	for i, k := range keys {
-		views[i] = viewOf(k)
+		views[i] = a.viewOf(k)
 	}
 	rest.Write(w, r, http.StatusOK, rest.NewList(views, page, func(v View) string { return v.ID }))
 }
 
-// Delete answers DELETE /v1/api-keys/{id} for one of the caller's own keys.
-func (a *API) Delete(w http.ResponseWriter, r *http.Request) {
-	kind, ownerID, err := owner(r)
-	if err == nil {
-		err = a.Ender.DeleteAPIKey(r.Context(), kind, ownerID, r.PathValue("id"), a.Now())
+// listed returns whose keys a request for a list means.
+func listed(r *http.Request) (kind, id string, err error) {
+	query := r.URL.Query()
+	kind, id = query.Get("owner_kind"), query.Get("owner_id")
+	if id == "" && kind == "" {
+		return owner(r)
 	}
+	if kind == "" {
+		kind = auth.OwnerUser
+	}
+	switch {
+	case kind != auth.OwnerUser && kind != auth.OwnerClient:
+		return "", "", problem.New(http.StatusBadRequest, "invalid_query", "owner_kind must be user or client")
+	case id == "" || len(id) > 200 || !utf8.ValidString(id) || strings.ContainsRune(id, 0):
+		return "", "", problem.New(http.StatusBadRequest, "invalid_query", "owner_id must be the id of a user or client")
+	}
+	p := identity.PrincipalFrom(r.Context())
+	if owns(p, auth.APIKey{OwnerKind: kind, OwnerID: id}) || rbac.Allowed(p, rbac.KeysRead) || rbac.Allowed(p, rbac.KeysWrite) {
+		return kind, id, nil
+	}
+	return "", "", problem.Newf(http.StatusForbidden, "insufficient_scope", "the permission %q is required", rbac.KeysRead)
+}
+
+// Read answers GET /v1/api-keys/{id}.
+func (a *API) Read(w http.ResponseWriter, r *http.Request) {
+	k, err := a.reach(r, false)
 	if err != nil {
 		rest.Fail(w, r, err)
 		return
 	}
-	w.WriteHeader(http.StatusNoContent)
+	rest.SetETag(w, k.Version)
+	rest.Write(w, r, http.StatusOK, a.viewOf(k))
 }

@@ -2,7 +2,6 @@ package apikeys
 
 import (
 	"context"
-	"crypto/subtle"
 	"errors"
 	"net/http"
 	"slices"
@@ -10,6 +9,7 @@ import (
 
 	"gatehouse.example/internal/api/authapi"
 	"gatehouse.example/internal/api/userapi"
+	"gatehouse.example/internal/identity"
 	"gatehouse.example/internal/problem"
 	"gatehouse.example/internal/rbac"
 	"gatehouse.example/services/auth"
@@ -37,6 +37,8 @@ type VerifyOptions struct {
 	Clients     Clients
 	Accounts    Accounts
 	Environment string
+	// Used is told of each key that was good; it must not block. nil: nobody is.
+	Used func(key auth.APIKey)
 	// Now is the clock. nil: time.Now.
 	Now func() time.Time
 }
@@ -45,6 +47,9 @@ type VerifyOptions struct {
 func VerifyHandler(o VerifyOptions) http.Handler {
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.Used == nil {
+		o.Used = func(auth.APIKey) {}
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var body authapi.VerifyAPIKeyRequest
@@ -74,39 +79,60 @@ func (o VerifyOptions) verify(ctx context.Context, text string) (authapi.APIKey,
 	if err != nil {
 		return authapi.APIKey{}, err
 	}
-	if subtle.ConstantTimeCompare(key.Hash, auth.HashAPIKey(text)) != 1 {
+	hash := auth.HashAPIKey(text)
+	until, ok := key.Accepts(hash, o.Now())
+	if !ok {
 		return authapi.APIKey{}, auth.ErrNotFound
 	}
-	if key.ExpiresAt != nil && !o.Now().Before(*key.ExpiresAt) {
-		return authapi.APIKey{}, auth.ErrNotFound
+	allowed := authapi.APIKey{
+		ID: key.ID, RevocationID: auth.APIKeySecretID(key.ID, hash), OwnerKind: key.OwnerKind, OwnerID: key.OwnerID, ExpiresAt: utc(until),
 	}
-	allowed := authapi.APIKey{ID: key.ID, OwnerKind: key.OwnerKind, OwnerID: key.OwnerID, ExpiresAt: key.ExpiresAt}
 	if key.OwnerKind == auth.OwnerClient {
-		client, err := o.Clients.Client(ctx, key.OwnerID)
-		if err != nil {
-			return authapi.APIKey{}, err
-		}
-		allowed.Scopes = stillAllowed(key.Scopes, func(scope string) bool {
-			return slices.Contains(client.OwnScopes([]string{scope}), scope) || client.Admin
-		})
-		return allowed, nil
-	}
-	account, err := o.Accounts.AccountByID(ctx, key.OwnerID)
-	if p, ok := errors.AsType[*problem.Problem](err); ok && p.Status == http.StatusNotFound {
-		return authapi.APIKey{}, auth.ErrNotFound
+		err = o.forClient(ctx, key, &allowed)
+	} else {
+		err = o.forUser(ctx, key, &allowed)
 	}
 	if err != nil {
 		return authapi.APIKey{}, err
 	}
-	if account.Status != userapi.StatusActive {
-		return authapi.APIKey{}, auth.ErrNotFound
-	}
-	permitted := account.Permissions
-	allowed.Roles, allowed.Permissions = account.Roles, permitted
-	allowed.Scopes = stillAllowed(key.Scopes, func(scope string) bool {
-		return !slices.Contains(rbac.All(), scope) || slices.Contains(permitted, scope)
-	})
+	o.Used(key)
 	return allowed, nil
+}
+
+// forClient says what the key of a client allows: no more than the client could
+// ask for itself by client_credentials.
+func (o VerifyOptions) forClient(ctx context.Context, key auth.APIKey, allowed *authapi.APIKey) error {
+	client, err := o.Clients.Client(ctx, key.OwnerID)
+	if err != nil {
+		return err
+	}
+	allowed.Scopes = stillAllowed(key.Scopes, func(scope string) bool {
+		return scope != identity.ScopeAdmin && scope != identity.ScopeImpersonate &&
+			(client.Admin || slices.Contains(client.OwnScopes([]string{scope}), scope))
+	})
+	return nil
+}
+
+// forUser says what the key of a person allows. A scope that is a permission
+// counts only while the person has it.
+func (o VerifyOptions) forUser(ctx context.Context, key auth.APIKey, allowed *authapi.APIKey) error {
+	account, err := o.Accounts.AccountByID(ctx, key.OwnerID)
+	if p, ok := errors.AsType[*problem.Problem](err); ok && p.Status == http.StatusNotFound {
+		return auth.ErrNotFound
+	}
+	if err != nil {
+		return err
+	}
+	if account.Status != userapi.StatusActive {
+		return auth.ErrNotFound
+	}
+	allowed.Roles, allowed.Permissions = account.Roles, account.Permissions
+	admin := slices.Contains(account.Roles, rbac.RoleAdmin)
+	allowed.Scopes = stillAllowed(key.Scopes, func(scope string) bool {
+		return scope != identity.ScopeAdmin && scope != identity.ScopeImpersonate &&
+			(admin || !rbac.ValidPermission(scope) || rbac.Covers(account.Permissions, scope))
+	})
+	return nil
 }
 
 func stillAllowed(scopes []string, may func(scope string) bool) []string {

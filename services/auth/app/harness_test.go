@@ -62,7 +62,7 @@ func (s *system) advance(d time.Duration) { s.ahead.Add(int64(d)) }
 func start(t *testing.T, broker ...*bus.Bus) *system {
 	t.Helper()
 	s := &system{t: t, users: newPeople()}
-	s.db = databasetest.New(t, database.MigrationSet{Service: "auth", Schema: "auth", Role: "gatehouse_auth", FS: migrations.Auth})
+	s.db = databasetest.New(t, database.MigrationSet{Service: "auth", Schema: "auth", Role: "gatehouse_auth", FS: migrations.Auth, ReadsAudit: true})
 	dir := t.TempDir()
 	authority, err := mtls.LoadOrCreateAuthority(filepath.Join(dir, "ca.pem"), filepath.Join(dir, "ca-key.pem"), "test.example", time.Now())
 	if err != nil {

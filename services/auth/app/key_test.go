@@ -67,7 +67,7 @@ func TestAPIKeys(t *testing.T) {
 	if len(list.Items) != 1 || list.Items[0]["key"] != nil || list.Items[0]["name"] != "ci" {
 		t.Errorf("list: %v", list)
 	}
-	stranger := identity.Principal{Kind: identity.KindClient, Subject: "other", ClientID: "other", Scopes: []string{"admin"}}
+	stranger := identity.Principal{Kind: identity.KindClient, Subject: "other", ClientID: "other", Scopes: []string{"users:read"}}
 	s.call(stranger, "DELETE", "/v1/api-keys/"+k.ID, "").want(t, 404)
 	s.call(operator(), "DELETE", "/v1/api-keys/"+k.ID, "").want(t, 204)
 	if _, ok := verify(k.Key); ok {

@@ -4,6 +4,8 @@ import (
 	"context"
 
 	"gatehouse.example/services/auth/account"
+	"gatehouse.example/services/auth/apikeys"
+	"gatehouse.example/services/auth/audit"
 	"gatehouse.example/services/auth/browser"
 	"gatehouse.example/services/auth/challenge"
 	"gatehouse.example/services/auth/clientauth"
@@ -30,6 +32,7 @@ type parts struct {
 	apiKeys     *postgres.APIKeys
 	endings     *postgres.Endings
 	sweeper     *postgres.Sweeper
+	audit       *postgres.Audit
 
 	ring          *keyring.Ring
 	minter        *mint.Minter
@@ -40,6 +43,8 @@ type parts struct {
 	jar           *browser.Jar
 	pages         *page.Renderer
 	authenticator *clientauth.Authenticator
+	recorder      *audit.Recorder
+	usage         *apikeys.Usage
 }
 
 func newParts(ctx context.Context, o Options, master *masterkey.Key) (*parts, error) {
@@ -50,6 +55,9 @@ func newParts(ctx context.Context, o Options, master *masterkey.Key) (*parts, er
 		endings: postgres.NewEndings(o.DB, o.Config.AccessTokenLifetime),
 	}
 	p.clients = newClientSource(p.clientStore, o.BootstrapClient)
+	if err := p.addRecords(o); err != nil {
+		return nil, err
+	}
 	refreshKey, err := master.Derive("refresh tokens")
 	if err != nil {
 		return nil, err

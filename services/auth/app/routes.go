@@ -11,10 +11,8 @@ import (
 	"gatehouse.example/internal/identity"
 	"gatehouse.example/internal/problem"
 	"gatehouse.example/services/auth/account"
-	"gatehouse.example/services/auth/apikeys"
 	"gatehouse.example/services/auth/authorize"
 	"gatehouse.example/services/auth/challenge"
-	"gatehouse.example/services/auth/clients"
 	"gatehouse.example/services/auth/discovery"
 	"gatehouse.example/services/auth/introspect"
 	"gatehouse.example/services/auth/jwks"
@@ -86,7 +84,7 @@ func (rt *router) oauth(o Options, p *parts) {
 			Families: p.refresh, Revoker: p.endings, Accounts: o.Users, Minter: p.minter, Refresher: p.refresher,
 			Idle: o.Config.RefreshTokenIdle, Logger: o.Logger, Now: o.Now,
 		}),
-		token.NewClientCredentials(p.minter, o.Now),
+		token.NewClientCredentials(p.minter, p.recorder, o.Now),
 	)
 	userinfoEndpoint := userinfo.New(userinfo.Options{Tokens: p.minter, Endings: p.sessions, Accounts: o.Users})
 	introspectEndpoint := introspect.New(introspect.Options{
@@ -130,12 +128,7 @@ func (rt *router) accountPages(o Options, p *parts) {
 }
 
 func (rt *router) api(o Options, p *parts) {
-	clientAPI := clients.New(clients.Options{Store: p.clientStore, Ender: p.endings, Now: o.Now})
-	rt.authenticated("/v1/clients", methods{http.MethodGet: http.HandlerFunc(clientAPI.List), http.MethodPost: http.HandlerFunc(clientAPI.Create)})
-	rt.authenticated("/v1/clients/{id}", methods{http.MethodGet: http.HandlerFunc(clientAPI.Read), http.MethodDelete: http.HandlerFunc(clientAPI.Delete)})
-	keyAPI := apikeys.New(apikeys.Options{Store: p.apiKeys, Ender: p.endings, Accounts: o.Users, Environment: o.Environment, Now: o.Now})
-	rt.authenticated("/v1/api-keys", methods{http.MethodGet: http.HandlerFunc(keyAPI.List), http.MethodPost: http.HandlerFunc(keyAPI.Create)})
-	rt.authenticated("/v1/api-keys/{id}", methods{http.MethodDelete: http.HandlerFunc(keyAPI.Delete)})
+	rt.adminAPI(o, p)
 	sessionAPI := sessions.New(sessions.Options{Store: p.sessions, Ender: p.endings, Now: o.Now})
 	rt.authenticated("/v1/sessions", methods{http.MethodGet: http.HandlerFunc(sessionAPI.List), http.MethodDelete: http.HandlerFunc(sessionAPI.DeleteAll)})
 	rt.authenticated("/v1/sessions/{id}", methods{http.MethodDelete: http.HandlerFunc(sessionAPI.Delete)})
@@ -143,8 +136,7 @@ func (rt *router) api(o Options, p *parts) {
 }
 
 func (rt *router) internal(o Options, p *parts) {
-	verifyKey := apikeys.VerifyHandler(apikeys.VerifyOptions{Keys: p.apiKeys, Clients: p.clients, Accounts: o.Users, Environment: o.Environment, Now: o.Now})
-	rt.operation(authapi.PathVerifyAPIKey, identity.OperationVerifyAPIKey, methods{http.MethodPost: verifyKey})
+	rt.operation(authapi.PathVerifyAPIKey, identity.OperationVerifyAPIKey, methods{http.MethodPost: verifyKey(o, p)})
 	rt.operation(authapi.PathChallengeLink, identity.OperationChallengeLink, methods{http.MethodGet: challenge.Handler(p.challenges, p.links, o.Now)})
 }
 

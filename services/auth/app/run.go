@@ -27,10 +27,10 @@ const (
 func (a *App) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	work := []func(context.Context) error{a.followKeys, a.sweep}
+	work := []func(context.Context) error{a.followKeys, a.sweep, a.parts.usage.Run}
 	if a.options.Bus != nil {
 		relay := outbox.NewRelay(outbox.RelayOptions{DB: a.options.DB, Publish: a.publish, Logger: a.options.Logger})
-		work = append(work, relay.Run, a.followUsers)
+		work = append(work, relay.Run, a.followUsers, a.followAudit)
 	}
 	errs := make([]error, len(work))
 	var wait sync.WaitGroup

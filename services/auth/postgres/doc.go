@@ -53,3 +53,12 @@ func isNotFound(err error) bool { return errors.Is(err, auth.ErrNotFound) }
 
 // clock is the time as PostgreSQL keeps it.
 func clock(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }
+
+// clockOf is clock of a time that may be missing.
+func clockOf(t *time.Time) *time.Time {
+	if t == nil {
+		return nil
+	}
+	at := clock(*t)
+	return &at
+}

@@ -2,6 +2,8 @@ package postgres
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"fmt"
 	"time"
 
@@ -14,21 +16,102 @@ import (
 // rememberedKey is longer than any gateway remembers a key that it verified.
 const rememberedKey = 24 * time.Hour
 
-// DeleteAPIKey revokes a key of the owner, or returns [auth.ErrNotFound].
-func (s *Endings) DeleteAPIKey(ctx context.Context, ownerKind, ownerID, id string, now time.Time) error {
+// DeleteAPIKey revokes a key, or returns [auth.ErrNotFound].
+func (s *Endings) DeleteAPIKey(ctx context.Context, id string, now time.Time) error {
 	if !isUUID(id) {
 		return fmt.Errorf("delete API key: %w", auth.ErrNotFound)
 	}
 	return s.tx(ctx, "delete API key", func(ctx context.Context, tx bun.Tx) error {
-		result, err := tx.ExecContext(ctx, `DELETE FROM api_keys WHERE id = ?::uuid AND owner_kind = ? AND owner_id = ?`, id, ownerKind, ownerID)
+		k, err := lockAPIKey(ctx, tx, id)
 		if err != nil {
 			return err
 		}
-		if n, err := result.RowsAffected(); err != nil || n == 0 {
-			return errOr(err, auth.ErrNotFound)
+		if _, err := tx.ExecContext(ctx, `DELETE FROM api_keys WHERE id = ?::uuid`, id); err != nil {
+			return err
 		}
-		return s.keyEnded(ctx, tx, ownerKind, ownerID, id, auth.KeyEndedRevoked, auth.KeyEndedRevoked, now)
+		return s.keyEnded(ctx, tx, k.OwnerKind, k.OwnerID, id, auth.KeyEndedRevoked, auth.KeyEndedRevoked, now)
 	})
+}
+
+// RotateAPIKey gives the key another secret. The one before counts until the
+// end of the overlap, or ends at once without overlap; the one before that ends
+// at once: a key never has more than two. Of rotations at the same time one
+// comes after the other.
+//
+// It returns [auth.ErrNotFound] for a key that is gone, [auth.ErrExpired] for
+// one whose time is over, and [auth.ErrConflict] for one that has not the
+// version asked for.
+func (s *Endings) RotateAPIKey(ctx context.Context, r auth.KeyRotation) (auth.APIKey, error) {
+	if !isUUID(r.ID) {
+		return auth.APIKey{}, fmt.Errorf("rotate API key: %w", auth.ErrNotFound)
+	}
+	var rotated auth.APIKey
+	err := s.tx(ctx, "rotate API key", func(ctx context.Context, tx bun.Tx) error {
+		k, err := lockAPIKey(ctx, tx, r.ID)
+		switch {
+		case err != nil:
+			return err
+		case r.Version != 0 && r.Version != k.Version:
+			return auth.ErrConflict
+		case k.ExpiresAt != nil && !r.Now.Before(*k.ExpiresAt):
+			return auth.ErrExpired
+		}
+		rotated, err = s.rotateAPIKey(ctx, tx, k, r)
+		return err
+	})
+	return rotated, err
+}
+
+func (s *Endings) rotateAPIKey(ctx context.Context, tx bun.Tx, k auth.APIKey, r auth.KeyRotation) (auth.APIKey, error) {
+	ended := [][]byte{k.PreviousHash}
+	k.PreviousHash, k.PreviousExpiresAt = k.Hash, nil
+	if r.Overlap > 0 {
+		until := clock(r.Now.Add(r.Overlap))
+		k.PreviousExpiresAt = &until
+	} else {
+		ended, k.PreviousHash = append(ended, k.Hash), nil
+	}
+	k.Hash, k.Version = r.Hash, k.Version+1
+	if _, err := tx.ExecContext(ctx, `UPDATE api_keys SET hash = ?, previous_hash = ?, previous_expires_at = ?, version = ? WHERE id = ?::uuid`,
+		k.Hash, k.PreviousHash, k.PreviousExpiresAt, k.Version, k.ID); err != nil {
+		return auth.APIKey{}, err
+	}
+	for _, hash := range ended {
+		if len(hash) == 0 {
+			continue
+		}
+		secret := auth.Revocation{Kind: auth.RevokedKey, ID: auth.APIKeySecretID(k.ID, hash), Until: r.Now.Add(rememberedKey)}
+		if _, err := s.revoke(ctx, tx, secret, r.Now); err != nil {
+			return auth.APIKey{}, err
+		}
+	}
+	if err := record(ctx, tx, recorded{action: "key.rotated", subjectKind: "key", subjectID: k.ID,
+		details: []string{"owner_kind", k.OwnerKind, "owner_id", k.OwnerID, "overlap", r.Overlap.String()}}, r.Now); err != nil {
+		return auth.APIKey{}, err
+	}
+	return k, appendEvent(ctx, tx, event.TypeKeyRevoked, k.OwnerID,
+		event.KeyRevoked{KeyID: k.ID, OwnerKind: k.OwnerKind, OwnerID: k.OwnerID, Reason: auth.KeyEndedRotated}, r.Now)
+}
+
+// lockAPIKey returns the key and keeps others from changing it.
+func lockAPIKey(ctx context.Context, tx bun.Tx, id string) (auth.APIKey, error) {
+	var row struct {
+		ID, Name, OwnerKind, OwnerID string
+		Scopes                       []string `bun:",array"`
+		Hash, PreviousHash           []byte
+		CreatedAt                    time.Time
+		ExpiresAt, PreviousExpiresAt *time.Time
+		LastUsedAt                   *time.Time
+		Version                      int64
+	}
+	err := tx.NewRaw(`SELECT `+apiKeyColumns+` FROM api_keys WHERE id = ?::uuid FOR UPDATE`, id).Scan(ctx, &row)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = auth.ErrNotFound
+	}
+	return auth.APIKey{
+		ID: row.ID, Name: row.Name, OwnerKind: row.OwnerKind, OwnerID: row.OwnerID, Scopes: row.Scopes, Hash: row.Hash, CreatedAt: row.CreatedAt,
+		ExpiresAt: row.ExpiresAt, PreviousHash: row.PreviousHash, PreviousExpiresAt: row.PreviousExpiresAt, LastUsedAt: row.LastUsedAt, Version: row.Version,
+	}, err
 }
 
 // endKeys removes the keys of an owner. why says what became of it.

@@ -13,7 +13,9 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"slices"
 	"strconv"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/go-json-experiment/json"
@@ -23,7 +25,10 @@ import (
 	"gatehouse.example/services/auth"
 )
 
-const maxBodyBytes = 64 << 10
+const (
+	maxBodyBytes = 64 << 10
+	jsonType     = "application/json"
+)
 
 // Read decodes a JSON body into v. Unknown members, wrong types, duplicate
 // names and invalid UTF-8 are refused.
@@ -32,10 +37,12 @@ const maxBodyBytes = 64 << 10
 //
 // A problem: 415 for another content type, 413 for a body over 64 KiB, 400 for
 // what is no JSON, 422 with a JSON pointer for what does not fit.
-func Read(w http.ResponseWriter, r *http.Request, v any) error {
+func Read(w http.ResponseWriter, r *http.Request, v any) error { return read(w, r, v, jsonType) }
+
+func read(w http.ResponseWriter, r *http.Request, v any, types ...string) error {
 	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if err != nil || media != "application/json" {
-		return problem.New(http.StatusUnsupportedMediaType, "unsupported_media_type", "the body must be application/json")
+	if err != nil || !slices.Contains(types, media) {
+		return problem.New(http.StatusUnsupportedMediaType, "unsupported_media_type", "the body must be "+strings.Join(types, " or "))
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBodyBytes))
 	if _, tooBig := errors.AsType[*http.MaxBytesError](err); tooBig {
@@ -44,7 +51,11 @@ func Read(w http.ResponseWriter, r *http.Request, v any) error {
 	if err != nil {
 		return problem.New(http.StatusBadRequest, "invalid_body", "the body could not be read")
 	}
-	err = json.Unmarshal(body, v, json.RejectUnknownMembers(true))
+	return decode(body, v)
+}
+
+func decode(body []byte, v any) error {
+	err := json.Unmarshal(body, v, json.RejectUnknownMembers(true))
 	if semantic, ok := errors.AsType[*json.SemanticError](err); ok {
 		return Invalid(problem.Violation{Pointer: string(semantic.JSONPointer), Detail: why(semantic)})
 	}
@@ -92,6 +103,9 @@ func Write(w http.ResponseWriter, r *http.Request, status int, v any) {
 func Fail(w http.ResponseWriter, r *http.Request, err error) {
 	if errors.Is(err, auth.ErrNotFound) {
 		err = problem.New(http.StatusNotFound, "not_found", "there is no such thing, or it is not yours")
+	}
+	if errors.Is(err, auth.ErrConflict) {
+		err = changedMeanwhile()
 	}
 	problem.Write(w, r, err)
 }

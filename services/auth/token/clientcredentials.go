@@ -4,33 +4,42 @@ import (
 	"context"
 	"time"
 
+	"gatehouse.example/internal/audit"
+	"gatehouse.example/internal/identity"
 	"gatehouse.example/services/auth"
 	"gatehouse.example/services/auth/mint"
 	"gatehouse.example/services/auth/oauth"
 )
 
+// Recorder keeps audit records that belong to no change in the database, or
+// returns an error that says that it could not.
+type Recorder interface {
+	Record(ctx context.Context, r audit.Record) error
+}
+
 // ClientCredentials is the client credentials grant (RFC 6749 §4.4). It writes
-// nothing to the database.
+// nothing to the database: what it did is told to a Recorder.
 type ClientCredentials struct {
-	minter Minter
-	now    func() time.Time
+	minter   Minter
+	recorder Recorder
+	now      func() time.Time
 }
 
 var _ Grant = (*ClientCredentials)(nil)
 
 // NewClientCredentials returns the grant. now nil: time.Now.
-func NewClientCredentials(m Minter, now func() time.Time) *ClientCredentials {
+func NewClientCredentials(m Minter, r Recorder, now func() time.Time) *ClientCredentials {
 	if now == nil {
 		now = time.Now
 	}
-	return &ClientCredentials{m, now}
+	return &ClientCredentials{m, r, now}
 }
 
 // Type implements [Grant].
 func (g *ClientCredentials) Type() auth.GrantType { return auth.GrantClientCredentials }
 
 // Handle implements [Grant].
-func (g *ClientCredentials) Handle(_ context.Context, client auth.Client, form oauth.Params) (Response, error) {
+func (g *ClientCredentials) Handle(ctx context.Context, client auth.Client, form oauth.Params) (Response, error) {
 	// RFC 6749 §4.4: only for confidential clients.
 	if client.Type != auth.ClientConfidential {
 		return Response{}, oauth.Errorf(oauth.UnauthorizedClient, "only confidential clients may act for themselves")
@@ -56,6 +65,16 @@ func (g *ClientCredentials) Handle(_ context.Context, client auth.Client, form o
 		ID: issued.ID, Subject: client.ID, ClientID: client.ID, Audience: audience, Scopes: scopes, ExpiresAt: issued.ExpiresAt,
 	})
 	if err != nil {
+		return Response{}, err
+	}
+	note, err := audit.New(ctx, "auth", "token.issued", "token", issued.ID, g.now())
+	if err != nil {
+		return Response{}, err
+	}
+	note.ClientID = client.ID
+	note = note.By(identity.KindClient, client.ID).With("grant_type", string(auth.GrantClientCredentials)).With("scope", auth.FormatScope(scopes))
+	// A token that nobody knows of is not given out.
+	if err := g.recorder.Record(ctx, note); err != nil {
 		return Response{}, err
 	}
 	return Response{AccessToken: access, TokenType: "Bearer", ExpiresIn: int64(g.minter.Lifetime().Seconds()), Scope: auth.FormatScope(scopes)}, nil
