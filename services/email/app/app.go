@@ -31,6 +31,7 @@ import (
 	"gatehouse.example/internal/problem"
 	"gatehouse.example/services/email"
 	"gatehouse.example/services/email/mailbox"
+	notifications "gatehouse.example/services/email/notification/app"
 	notificationrest "gatehouse.example/services/email/notification/rest"
 	"gatehouse.example/services/email/postgres"
 	"gatehouse.example/services/email/render"
@@ -90,7 +91,7 @@ type App struct {
 	handler  http.Handler
 	logger   *slog.Logger
 
-	notifications *notifications
+	notifications *notifications.App
 }
 
 // New assembles the service and starts the configured transport plugin; only
@@ -125,7 +126,7 @@ func New(ctx context.Context, o Options) (*App, error) {
 	if a.notifications, err = newNotifications(o); err != nil {
 		return nil, err
 	}
-	if a.handler, err = routes(o, store, a.notifications.api); err != nil {
+	if a.handler, err = routes(o, store, a.notifications.Handler()); err != nil {
 		return nil, err
 	}
 	transport, err := a.startTransport(ctx, o)
@@ -143,7 +144,7 @@ func New(ctx context.Context, o Options) (*App, error) {
 }
 
 // routes puts each API behind its entry of the allow-table.
-func routes(o Options, archive email.Archive, inbox *notificationrest.API) (http.Handler, error) {
+func routes(o Options, archive email.Archive, inbox http.Handler) (http.Handler, error) {
 	authenticate := identity.Authenticate(o.Verifier)
 	mux := http.NewServeMux()
 	mux.Handle("/v1/", authenticate(identity.Allow(o.Table, identity.OperationEdge, rest.New(archive))))
@@ -194,7 +195,7 @@ func (a *App) Run(ctx context.Context) error {
 		return fmt.Errorf("consume events: %w", err)
 	})
 	work.Go(func() error { return a.sender.Run(ctx) })
-	work.Go(func() error { return a.notifications.run(ctx) })
+	work.Go(func() error { return a.notifications.Run(ctx) })
 	return work.Wait()
 }
 
@@ -215,7 +216,7 @@ func (a *App) Ready(ctx context.Context) error {
 		if err := a.bus.Ready(ctx); err != nil {
 			return fmt.Errorf("bus: %w", err)
 		}
-		if err := a.notifications.hub.Ready(); err != nil {
+		if err := a.notifications.Ready(); err != nil {
 			return err
 		}
 	}
