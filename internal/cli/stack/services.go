@@ -36,8 +36,11 @@ func (s *Stack) startService(ctx context.Context, part string) error {
 	var svc service
 	switch part {
 	case PartUser:
+		section := s.cfg.User
+		section.ProfileSchema = s.cfg.ResolveFile(section.ProfileSchema)
+		section.PreferenceSchemas = s.cfg.ResolveFile(section.PreferenceSchemas)
 		svc, err = user.New(ctx, user.Options{
-			Config: s.cfg.User, Issuer: s.cfg.Issuer, Environment: s.cfg.Environment, DataDir: s.cfg.Data, Version: s.version,
+			Config: section, Issuer: s.cfg.Issuer, Environment: s.cfg.Environment, DataDir: s.cfg.Data, Version: s.version,
 			DB: db, Bus: events, Verifier: s.verifier(bundle), Logger: tele.Logger, Registry: tele.Registry, Now: time.Now,
 		})
 	case PartAuth:
