@@ -16,7 +16,7 @@ import (
 )
 
 // serviceNames are the processes that have an identity of their own.
-var serviceNames = []string{"gateway", "auth", "user", "email"}
+var serviceNames = []string{"gateway", "auth", "user", "email", "graph"}
 
 func newCert() *cobra.Command {
 	return group("cert", "Issue and look at the certificates between services",

@@ -107,6 +107,7 @@ func newRoot(stdout, stderr io.Writer) *cobra.Command {
 		newServe("gateway", "Run the gateway alone"),
 		newServe("auth", "Run the auth service alone"),
 		newServe("email", "Run the email service alone"),
+		newServe("graph", "Run the GraphQL service alone"),
 		newMigrate(),
 		newCert(),
 		newConfig(),

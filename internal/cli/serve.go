@@ -27,6 +27,11 @@ func newServe(part, short string) *cobra.Command {
 	} else {
 		cmd.Flags().String("listen", "", "address to listen on ("+part+".listen)")
 	}
+	if part == stack.PartGraph {
+		cmd.Long = short + ", from the same configuration as `gatehouse dev`, with a certificate from `gatehouse cert issue`.\n" +
+			"It needs no database: it asks the other services (user.address, auth.address, email.address). Logs go to standard error."
+		cmd.Example = "  gatehouse graph --config /etc/gatehouse/gatehouse.yaml --listen 0.0.0.0:9104"
+	}
 	cmd.Flags().String("data", "", "data folder, with the certificates")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		cfg, err := loadConfig(cmd, settings{

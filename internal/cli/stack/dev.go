@@ -59,7 +59,7 @@ func Dev(ctx context.Context, o Options) (_ *Stack, err error) {
 	if err := s.settlePorts(o.IssuerGiven); err != nil {
 		return nil, err
 	}
-	if err := s.bind(PartUser, PartAuth, PartEmail); err != nil {
+	if err := s.bind(PartUser, PartAuth, PartEmail, PartGraph); err != nil {
 		return nil, err
 	}
 	cfg := s.cfg
@@ -76,6 +76,9 @@ func Dev(ctx context.Context, o Options) (_ *Stack, err error) {
 		if err := s.startService(ctx, part); err != nil {
 			return nil, adviseData(cfg.Data, err)
 		}
+	}
+	if err := s.startGraph(ctx); err != nil {
+		return nil, err
 	}
 	certificate, err := s.authority.IssueServer([]string{"localhost", "127.0.0.1", "::1"}, devCertificateTTL)
 	if err != nil {
@@ -121,7 +124,8 @@ func (s *Stack) settlePorts(issuerGiven bool) error {
 	if free {
 		for setting, standard := range map[*string]string{
 			&cfg.Auth.Listen: defaults.Auth.Listen, &cfg.User.Listen: defaults.User.Listen,
-			&cfg.Email.Listen: defaults.Email.Listen, &cfg.Gateway.AdminListen: defaults.Gateway.AdminListen,
+			&cfg.Email.Listen: defaults.Email.Listen, &cfg.Graph.Listen: defaults.Graph.Listen,
+			&cfg.Gateway.AdminListen: defaults.Gateway.AdminListen,
 		} {
 			if *setting == standard {
 				*setting = "127.0.0.1:0"

@@ -48,6 +48,10 @@ type drainer interface {
 	Drain()
 }
 
+// draining is a service with such answers, which Drain ends: a server that
+// stops waits for all of them.
+type draining interface{ Drain() }
+
 // serve runs svc's handler on l with mutual TLS, together with /healthz and
 // /readyz, and svc's background work.
 func (l *lifecycle) serve(name string, svc service, ln net.Listener, bundle *mtls.Bundle, t *telemetry.Telemetry) {
@@ -73,6 +77,9 @@ func (l *lifecycle) serve(name string, svc service, ln net.Listener, bundle *mtl
 	}
 	if svc, ok := svc.(drainer); ok {
 		server.RegisterOnShutdown(svc.Drain)
+	}
+	if d, ok := svc.(draining); ok {
+		server.RegisterOnShutdown(d.Drain)
 	}
 	done := make(chan struct{})
 	go func() {

@@ -22,6 +22,7 @@ const (
 	PartAuth    = "auth"
 	PartUser    = "user"
 	PartEmail   = "email"
+	PartGraph   = "graph"
 )
 
 // Options says what a process runs.
@@ -60,6 +61,7 @@ type Addresses struct {
 	Auth  string `json:"auth,omitempty"`
 	User  string `json:"user,omitempty"`
 	Email string `json:"email,omitempty"`
+	Graph string `json:"graph,omitempty"`
 }
 
 // Addresses returns where the process listens.
@@ -105,6 +107,9 @@ func Alone(ctx context.Context, o Options, part string) (_ *Stack, err error) {
 	if err := s.bind(part); err != nil {
 		return nil, err
 	}
+	if part == PartGraph {
+		return s, s.startGraph(ctx)
+	}
 	if err := s.checkMigrated(ctx, part); err != nil {
 		return nil, err
 	}
@@ -124,6 +129,8 @@ func (s *Stack) section(part string) config.Service {
 		return s.cfg.Auth.Service
 	case PartUser:
 		return s.cfg.User.Service
+	case PartGraph:
+		return config.Service{Listen: s.cfg.Graph.Listen, Address: s.cfg.Graph.Address}
 	default:
 		return s.cfg.Email.Service
 	}
@@ -147,6 +154,8 @@ func (s *Stack) bind(parts ...string) error {
 			s.addresses.User = address
 		case PartEmail:
 			s.addresses.Email = address
+		case PartGraph:
+			s.addresses.Graph = address
 		}
 	}
 	return nil
@@ -155,7 +164,7 @@ func (s *Stack) bind(parts ...string) error {
 // reach returns the address of a service: its listener in this process, or
 // what the configuration says.
 func (s *Stack) reach(part string) (string, bool) {
-	if !slices.Contains([]string{PartAuth, PartUser, PartEmail}, part) {
+	if !slices.Contains([]string{PartAuth, PartUser, PartEmail, PartGraph}, part) {
 		return "", false
 	}
 	if ln, ok := s.services[part]; ok {
