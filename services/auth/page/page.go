@@ -83,7 +83,7 @@ func New(o Options) (*Renderer, error) {
 		r.Message(w, req, http.StatusForbidden, Message{Title: "Request refused", Text: "This form was sent from another site. Open the page again and repeat what you did."})
 	}))
 	for _, name := range []string{
-		"account", "account_email", "account_password", "account_sessions", "login", "logout", "message", "register", "reset", "reset_password", "setup", "verify",
+		"account", "account_email", "account_password", "account_sessions", "confirm", "login", "logout", "message", "register", "reset", "reset_password", "setup", "verify",
 	} {
 		parsed, err := template.ParseFS(files, "templates/layout.html", "templates/"+name+".html")
 		if err != nil {
