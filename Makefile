@@ -57,7 +57,7 @@ check: ## Regenerate, lint and vet; fails when something committed is stale
 	@for m in $(MODULES); do (cd $$m && $(GO) tool -modfile=$(CURDIR)/internal/tools/go.mod golangci-lint run --config $(CURDIR)/.golangci.yml ./...); done
 
 .PHONY: generate
-generate: ## Regenerate committed code (protobuf)
+generate: ## Regenerate committed code (protobuf, GraphQL)
 	@internal/tools/generate.sh
 
 .PHONY: bench
