@@ -233,8 +233,14 @@ const personScope = "openid profile email offline_access users:read users:write"
 // tokens walks authorization code with PKCE to the end.
 func (in *installation) tokens(t testing.TB, p *person, clientID string) tokens {
 	t.Helper()
+	return in.tokensFor(t, p, clientID, personScope)
+}
+
+// tokensFor is tokens with other scopes.
+func (in *installation) tokensFor(t testing.TB, p *person, clientID, scope string) tokens {
+	t.Helper()
 	verifier, challenge := pkce()
-	answer := in.authorize(t, p.browser, clientID, challenge, personScope)
+	answer := in.authorize(t, p.browser, clientID, challenge, scope)
 	if answer.Get("state") != "state-1" || answer.Get("iss") != in.issuer || answer.Get("code") == "" {
 		t.Fatalf("authorization answer: %v", answer)
 	}
