@@ -82,13 +82,13 @@ func (a Authority) MayAssign(added, removed, permissions []string) error {
 	return nil
 }
 
-// need refuses who does not have the permission by now, whatever its credential
-// says.
-func (a Authority) need(permission string) error {
+// Need refuses, by a [Lacking], who does not have the permission by now,
+// whatever its credential says.
+func (a Authority) Need(permission string) error {
 	if a.may(permission) {
 		return nil
 	}
-	return &Escalation{Permissions: []string{permission}}
+	return &Lacking{Permission: permission}
 }
 
 // Difference returns what after has more and less than before, never nil.

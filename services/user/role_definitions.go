@@ -106,14 +106,17 @@ func (r *Roles) Update(ctx context.Context, name string, edit func(*Role) error)
 		if err := edit(&role); err != nil {
 			return err
 		}
+		switch {
+		case role.equal(before):
+			return nil
+		case role.Builtin:
+			return ErrBuiltin
+		}
 		if err := role.normalise(); err != nil {
 			return err
 		}
 		if role.equal(before) {
 			return nil
-		}
-		if role.Builtin {
-			return ErrBuiltin
 		}
 		role.Version++
 		role.UpdatedAt = r.now()
@@ -232,7 +235,7 @@ func (r *Roles) define(ctx context.Context, change func(ctx context.Context, tx 
 		if err != nil {
 			return err
 		}
-		if err := by.need(rbac.RolesWrite); err != nil {
+		if err := by.Need(rbac.RolesWrite); err != nil {
 			return err
 		}
 		return change(ctx, tx, by)

@@ -85,3 +85,11 @@ func (e *Escalation) Error() string {
 	}
 	return "nobody hands on what it may not do itself: " + strings.Join(e.Permissions, ", ")
 }
+
+// Lacking is an error: who asks does not have the permission any more.
+type Lacking struct{ Permission string }
+
+var _ error = (*Lacking)(nil)
+
+// Error names the permission.
+func (e *Lacking) Error() string { return "this needs the permission " + e.Permission }

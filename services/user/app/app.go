@@ -58,6 +58,7 @@ type Options struct {
 type App struct {
 	accounts    *user.Accounts
 	preferences *user.Preferences
+	roles       *user.Roles
 	handler     http.Handler
 	public      *rest.API
 	relay       *outbox.Relay
@@ -83,10 +84,10 @@ func New(_ context.Context, o Options) (*App, error) {
 		return nil, err
 	}
 	store := postgres.New(o.DB)
+	options := user.Options{Now: o.Now, Notify: notifier(o.Bus), Attributes: attributes, Logger: o.Logger}
 	a := &App{
-		accounts: user.NewAccounts(store, user.Options{
-			Now: o.Now, Notify: notifier(o.Bus), Attributes: attributes, Logger: o.Logger,
-		}),
+		accounts:    user.NewAccounts(store, options),
+		roles:       user.NewRoles(store, options),
 		preferences: user.NewPreferences(store, preferences, o.Now),
 		db:          o.DB, config: o.Config, logger: o.Logger, swept: sweepMetric(),
 	}
@@ -117,13 +118,13 @@ func notifier(b *bus.Bus) user.Notify {
 func (a *App) routes(o Options) (http.Handler, error) {
 	var err error
 	a.public, err = rest.New(rest.Options{
-		Accounts: a.accounts, Preferences: a.preferences, Version: o.Version, Logger: o.Logger,
+		Accounts: a.accounts, Preferences: a.preferences, Roles: a.roles, Version: o.Version, Logger: o.Logger,
 	})
 	if err != nil {
 		return nil, err
 	}
 	mux := http.NewServeMux()
-	for _, op := range internalapi.Operations(a.accounts, a.accounts) {
+	for _, op := range internalapi.Operations(a.accounts, a.accounts, a.roles) {
 		mux.Handle(op.Pattern, identity.Allow(o.Table, op.Name, op.Handler))
 	}
 	mux.Handle("/", identity.Allow(o.Table, identity.OperationEdge, a.public))

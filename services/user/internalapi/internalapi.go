@@ -20,7 +20,6 @@ import (
 	"gatehouse.example/internal/api/userapi"
 	"gatehouse.example/internal/identity"
 	"gatehouse.example/internal/problem"
-	"gatehouse.example/internal/rbac"
 	"gatehouse.example/services/user"
 )
 
@@ -37,9 +36,15 @@ type Finder interface {
 	ByLogin(ctx context.Context, login string) (user.User, error)
 }
 
+// Rights says what a user may do; [user.Roles] is the real one.
+type Rights interface {
+	Rights(ctx context.Context, id uuid.UUID) (user.Rights, error)
+}
+
 var (
 	_ Accounts = (*user.Accounts)(nil)
 	_ Finder   = (*user.Accounts)(nil)
+	_ Rights   = (*user.Roles)(nil)
 )
 
 // Operation is one endpoint of the API with its name in the allow-table.
@@ -54,20 +59,21 @@ type Operation struct {
 
 // Operations returns the endpoints. The caller wraps each in the check of its
 // name.
-func Operations(accounts Accounts, finder Finder) []Operation {
-	a := &api{accounts: accounts, finder: finder}
+func Operations(accounts Accounts, finder Finder, rights Rights) []Operation {
+	a := &api{accounts: accounts, finder: finder, rights: rights}
 	return []Operation{
-		{"PUT " + userapi.PathAccount, identity.OperationAccountsCreate, answer(a.create)},
-		{"GET " + userapi.PathAccount, identity.OperationAccountsLookup, answer(a.byID)},
-		{"GET " + userapi.PathAccounts, identity.OperationAccountsLookup, answer(a.byLogin)},
-		{"POST " + userapi.PathVerifyEmail, identity.OperationAccountsUpdate, answer(a.verifyEmail)},
-		{"POST " + userapi.PathChangeEmail, identity.OperationAccountsUpdate, answer(a.changeEmail)},
+		{"PUT " + userapi.PathAccount, identity.OperationAccountsCreate, a.answer(a.create)},
+		{"GET " + userapi.PathAccount, identity.OperationAccountsLookup, a.answer(a.byID)},
+		{"GET " + userapi.PathAccounts, identity.OperationAccountsLookup, a.answer(a.byLogin)},
+		{"POST " + userapi.PathVerifyEmail, identity.OperationAccountsUpdate, a.answer(a.verifyEmail)},
+		{"POST " + userapi.PathChangeEmail, identity.OperationAccountsUpdate, a.answer(a.changeEmail)},
 	}
 }
 
 type api struct {
 	accounts Accounts
 	finder   Finder
+	rights   Rights
 }
 
 func (a *api) create(r *http.Request) (user.User, error) {
@@ -133,9 +139,13 @@ func (a *api) changeEmail(r *http.Request) (user.User, error) {
 }
 
 // answer writes the account that work returns, or its error as a problem.
-func answer(work func(*http.Request) (user.User, error)) http.Handler {
+func (a *api) answer(work func(*http.Request) (user.User, error)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		u, err := work(r)
+		var rights user.Rights
+		if err == nil {
+			rights, err = a.rights.Rights(r.Context(), u.ID)
+		}
 		if err != nil {
 			problem.Write(w, r, problemOf(err))
 			return
@@ -143,14 +153,15 @@ func answer(work func(*http.Request) (user.User, error)) http.Handler {
 		w.Header().Set("Content-Type", "application/json")
 		w.Header().Set("Cache-Control", "no-store")
 		// The connection is gone if this fails; there is no one to tell.
-		_ = json.NewEncoder(w).Encode(account(u))
+		_ = json.NewEncoder(w).Encode(account(u, rights))
 	})
 }
 
-func account(u user.User) userapi.Account {
+func account(u user.User, rights user.Rights) userapi.Account {
 	return userapi.Account{
 		ID: u.ID.String(), Email: u.Email, EmailVerified: u.EmailVerified, Username: u.Username,
-		Status: string(u.Status), Roles: u.Roles, Permissions: rbac.Permissions(u.Roles), Locale: u.Profile.Locale, Name: u.Profile.Name, Profile: u.Claims(),
+		Status: string(u.Status), Roles: rights.Roles, Permissions: rights.Permissions,
+		Locale: u.Profile.Locale, Name: u.Profile.Name, Profile: u.Claims(),
 	}
 }
 
@@ -189,6 +200,7 @@ func read(r *http.Request, into any) error {
 func problemOf(err error) error {
 	var invalid *user.Invalid
 	var transition *user.IllegalTransition
+	var unknown *user.UnknownRoles
 	switch {
 	case errors.As(err, &invalid):
 		p := problem.New(http.StatusUnprocessableEntity, "invalid", "some values are not acceptable")
@@ -196,6 +208,8 @@ func problemOf(err error) error {
 			p = p.With(problem.Violation{Pointer: v.Pointer, Detail: v.Detail})
 		}
 		return p
+	case errors.As(err, &unknown):
+		return problem.New(http.StatusUnprocessableEntity, "invalid", unknown.Error())
 	case errors.As(err, &transition):
 		return problem.New(http.StatusConflict, "illegal_transition", transition.Error())
 	case errors.Is(err, user.ErrNotFound):

@@ -22,9 +22,10 @@ import (
 // What the operations do is tested through the typed client in services/user/app.
 func TestBadInput(t *testing.T) {
 	db := databasetest.New(t, database.MigrationSet{Service: "user", Schema: "user", Role: "gatehouse_user", FS: migrations.User})
-	accounts := user.NewAccounts(postgres.New(db), user.Options{})
+	store := postgres.New(db)
+	accounts := user.NewAccounts(store, user.Options{})
 	mux := http.NewServeMux()
-	for _, op := range internalapi.Operations(accounts, accounts) {
+	for _, op := range internalapi.Operations(accounts, accounts, user.NewRoles(store, user.Options{})) {
 		mux.Handle(op.Pattern, op.Handler)
 	}
 	id := uuid.Must(uuid.NewV7())

@@ -9,6 +9,7 @@ import (
 	"github.com/uptrace/bun"
 
 	"gatehouse.example/internal/identity"
+	"gatehouse.example/internal/rbac"
 	"gatehouse.example/services/user"
 )
 
@@ -19,7 +20,7 @@ import (
 //
 // Every change of a user passes here, whichever way it came. Errors:
 // [user.Escalation], [user.ErrOutranked], [user.ErrLastAdmin],
-// [user.UnknownRoles].
+// [user.UnknownRoles], [user.Lacking].
 func guard(ctx context.Context, tx bun.Tx, before, after user.User) error {
 	added, removed := user.Difference(before.Roles, after.Roles)
 	loses := before.ActiveAdministrator() && !after.ActiveAdministrator()
@@ -38,24 +39,43 @@ func guard(ctx context.Context, tx bun.Tx, before, after user.User) error {
 	if err != nil {
 		return err
 	}
-	permissions, err := permitted(ctx, tx, added)
-	if err != nil {
-		return err
-	}
-	if err := by.MayAssign(added, removed, permissions); err != nil {
-		return err
-	}
-	if p := identity.PrincipalFrom(ctx); takesOver && !(p.Kind == identity.KindUser && p.Subject == before.ID.String()) {
-		permissions, err := permitted(ctx, tx, before.Roles)
-		if err != nil {
+	if len(added)+len(removed) > 0 {
+		if err := mayAssign(ctx, tx, by, added, removed); err != nil {
 			return err
 		}
-		if by.MayAssign(before.Roles, nil, permissions) != nil {
-			return user.ErrOutranked
+	}
+	if p := identity.PrincipalFrom(ctx); takesOver && !(p.Kind == identity.KindUser && p.Subject == before.ID.String()) {
+		if err := mayDecideAbout(ctx, tx, by, before); err != nil {
+			return err
 		}
 	}
 	if loses {
 		return remaining(ctx, tx, before.ID)
+	}
+	return nil
+}
+
+func mayAssign(ctx context.Context, tx bun.Tx, by user.Authority, added, removed []string) error {
+	if err := by.Need(rbac.RolesWrite); err != nil {
+		return err
+	}
+	permissions, err := permitted(ctx, tx, added)
+	if err != nil {
+		return err
+	}
+	return by.MayAssign(added, removed, permissions)
+}
+
+func mayDecideAbout(ctx context.Context, tx bun.Tx, by user.Authority, u user.User) error {
+	if err := by.Need(rbac.UsersWrite); err != nil {
+		return err
+	}
+	permissions, err := permitted(ctx, tx, u.Roles)
+	if err != nil {
+		return err
+	}
+	if by.MayAssign(u.Roles, nil, permissions) != nil {
+		return user.ErrOutranked
 	}
 	return nil
 }

@@ -42,9 +42,10 @@ var _ Accounts = (*user.Accounts)(nil)
 
 // Options configures [New].
 type Options struct {
-	// Accounts and Preferences do the work.
+	// Accounts, Preferences and Roles do the work.
 	Accounts    Accounts
 	Preferences Preferences
+	Roles       *user.Roles
 	// Version is written into the OpenAPI document; "" is "dev".
 	Version string
 	// Logger takes unexpected errors; nil is slog.Default.
@@ -65,6 +66,7 @@ func (a *API) Operations() []string { return slices.Clone(a.operations) }
 type api struct {
 	accounts    Accounts
 	preferences Preferences
+	roles       *user.Roles
 	huma        huma.API
 	logger      *slog.Logger
 	schemas     huma.Registry
@@ -85,7 +87,7 @@ func New(o Options) (*API, error) {
 		o.Logger = slog.Default()
 	}
 	mux := http.NewServeMux()
-	a := &api{accounts: o.Accounts, preferences: o.Preferences, logger: o.Logger, bodies: map[string]*huma.Schema{}, bodiless: map[string]bool{}}
+	a := &api{accounts: o.Accounts, preferences: o.Preferences, roles: o.Roles, logger: o.Logger, bodies: map[string]*huma.Schema{}, bodiless: map[string]bool{}}
 	config := huma.DefaultConfig("Gatehouse users", o.Version)
 	config.Info.Description = "People: accounts, profiles, preferences and roles. Errors are application/problem+json (RFC 9457)."
 	// huma's own document, docs and schema routes, and the $schema member that
@@ -107,6 +109,9 @@ func New(o Options) (*API, error) {
 	a.preferenceOperations()
 	a.myPreferenceOperations()
 	a.roleOperations()
+	a.assignmentOperations()
+	a.permissionOperations()
+	a.authorizeOperations()
 	// huma documents its own error type, which [problems] never lets out.
 	delete(a.schemas.Map(), "ErrorModel")
 	delete(a.schemas.Map(), "ErrorDetail")

@@ -9,8 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/uuid"
-
 	"gatehouse.example/internal/database"
 	"gatehouse.example/internal/database/databasetest"
 	"gatehouse.example/internal/identity"
@@ -37,12 +35,18 @@ func setUp(t *testing.T) *fixture {
 	db := databasetest.New(t, database.MigrationSet{Service: "user", Schema: "user", Role: "gatehouse_user", FS: migrations.User})
 	store := postgres.New(db)
 	f := &fixture{db: db, accounts: user.NewAccounts(store, user.Options{})}
+	administrator, _, err := f.accounts.Create(t.Context(), user.New{
+		Email: "administrator@example.com", EmailVerified: true, Roles: []string{"admin"}, Origin: user.OriginAdministration,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 	f.callers = map[string]identity.Principal{
-		"admin":  {Kind: identity.KindUser, Subject: uuid.NewString(), Roles: []string{"admin"}, Scopes: []string{"users:read", "users:write", "roles:write"}},
+		"admin":  {Kind: identity.KindUser, Subject: administrator.ID.String(), Roles: []string{"admin"}, Scopes: []string{"users:read", "users:write", "roles:read", "roles:write"}},
 		"client": {Kind: identity.KindClient, Subject: "c1", ClientID: "c1", Scopes: []string{"admin"}},
 		"reader": {Kind: identity.KindClient, Subject: "c2", ClientID: "c2", Scopes: []string{"users:read"}},
 	}
-	h, err := rest.New(rest.Options{Accounts: f.accounts, Preferences: user.NewPreferences(store, nil, nil)})
+	h, err := rest.New(rest.Options{Accounts: f.accounts, Preferences: user.NewPreferences(store, nil, nil), Roles: user.NewRoles(store, user.Options{})})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -61,7 +61,7 @@ func problemOf(err error) *problem.Problem {
 	case errors.Is(err, user.ErrKeyReused):
 		return problem.New(http.StatusUnprocessableEntity, codeKeyReused, "this Idempotency-Key came with another request before")
 	}
-	return nil
+	return roleProblem(err)
 }
 
 // failure is a problem as huma writes it.

@@ -163,7 +163,7 @@ func TestIdempotencyKey(t *testing.T) {
 
 func TestList(t *testing.T) {
 	f := setUp(t)
-	var ids []any
+	ids := []any{f.callers["admin"].Subject}
 	for i := range 5 {
 		ids = append(ids, f.call(t, "client", "POST", "/v1/users", fmt.Sprintf(`{"email":"u%d@example.com"}`, i)).want(t, 201)["id"])
 	}
@@ -191,7 +191,7 @@ func TestList(t *testing.T) {
 		t.Errorf("empty list: %s", empty.body)
 	}
 	one := f.call(t, "reader", "GET", "/v1/users?email=U3%40&status=pending&sort=-created_at", "").want(t, 200)
-	if items := one["items"].([]any); len(items) != 1 || items[0].(map[string]any)["id"] != ids[3] {
+	if items := one["items"].([]any); len(items) != 1 || items[0].(map[string]any)["id"] != ids[4] {
 		t.Errorf("filtered list: %v", one)
 	}
 	cursor := f.call(t, "reader", "GET", "/v1/users?limit=1", "").want(t, 200)["next_cursor"].(string)
