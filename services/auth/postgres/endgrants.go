@@ -17,18 +17,22 @@ func (s *Endings) RevokeGrant(ctx context.Context, grantID, reason string, now t
 		return nil
 	}
 	return s.tx(ctx, "revoke grant", func(ctx context.Context, tx bun.Tx) error {
-		if err := s.endFamilies(ctx, tx, reason, now, `id = ?::uuid`, grantID); err != nil {
-			return err
-		}
-		// A grant without refresh tokens, or whose refresh tokens ended
-		// before the last access token.
-		ended, err := s.endTokens(ctx, tx, grantID, now)
-		if err != nil || ended == 0 {
-			return err
-		}
-		return record(ctx, tx, recorded{action: "grant.revoked", subjectKind: "grant", subjectID: grantID, reason: reason,
-			details: []string{"access_tokens", strconv.Itoa(ended)}}, now)
+		return s.revokeGrant(ctx, tx, grantID, reason, now)
 	})
+}
+
+func (s *Endings) revokeGrant(ctx context.Context, tx bun.Tx, grantID, reason string, now time.Time) error {
+	if err := s.endFamilies(ctx, tx, reason, now, `id = ?::uuid`, grantID); err != nil {
+		return err
+	}
+	// A grant without refresh tokens, or whose refresh tokens ended
+	// before the last access token.
+	ended, err := s.endTokens(ctx, tx, grantID, now)
+	if err != nil || ended == 0 {
+		return err
+	}
+	return record(ctx, tx, recorded{action: "grant.revoked", subjectKind: "grant", subjectID: grantID, reason: reason,
+		details: []string{"access_tokens", strconv.Itoa(ended)}}, now)
 }
 
 // RevokeAccessToken ends one access token.
