@@ -55,6 +55,8 @@ type RefreshFamily struct {
 	RevokedAt                *time.Time
 	// SessionEnded says that the session was ended (signed out or revoked).
 	SessionEnded bool
+	// SessionSeenAt is when the session was last used; nil once it is forgotten.
+	SessionSeenAt *time.Time
 }
 
 // Usable returns nil, or why no token of the family may be used at now.

@@ -170,7 +170,7 @@ func TestSessionsAPI(t *testing.T) {
 	if len(list.Items) != 1 || list.Items[0].ID != sid || !list.Items[0].Current {
 		t.Errorf("sessions: %+v", list)
 	}
-	s.call(operator(), "GET", "/v1/sessions", "").want(t, 403)
+	s.call(operator(), "GET", "/v1/sessions", "").want(t, 400)
 	s.call(caller(bob.ID), "DELETE", "/v1/sessions/"+sid, "").want(t, 404)
 	s.call(caller(ada.ID), "DELETE", "/v1/sessions/x", "").want(t, 404)
 	code := adas.code(client.ClientID)

@@ -28,6 +28,9 @@ type parts struct {
 	sessions    *postgres.Sessions
 	credentials *postgres.Credentials
 	challenges  *postgres.Challenges
+	passwords   *postgres.Passwords
+	records     *postgres.Records
+	userEvents  *postgres.UserEvents
 	setupLinks  *postgres.SetupLinks
 	apiKeys     *postgres.APIKeys
 	endings     *postgres.Endings
@@ -40,9 +43,11 @@ type parts struct {
 	links         *challenge.Links
 	hasher        *password.Hasher
 	guard         *throttle.Guard
+	mailGuard     *throttle.Guard
 	jar           *browser.Jar
 	pages         *page.Renderer
 	authenticator *clientauth.Authenticator
+	social        *socialParts
 	recorder      *audit.Recorder
 	usage         *apikeys.Usage
 }
@@ -54,6 +59,7 @@ func newParts(ctx context.Context, o Options, master *masterkey.Key) (*parts, er
 		setupLinks: postgres.NewSetupLinks(o.DB), apiKeys: postgres.NewAPIKeys(o.DB), sweeper: postgres.NewSweeper(o.DB),
 		endings: postgres.NewEndings(o.DB, o.Config.AccessTokenLifetime),
 	}
+	p.passwords, p.records, p.userEvents = postgres.NewPasswords(o.DB, p.endings), postgres.NewRecords(o.DB), postgres.NewUserEvents(o.DB, p.endings)
 	p.clients = newClientSource(p.clientStore, o.BootstrapClient)
 	if err := p.addRecords(o); err != nil {
 		return nil, err
@@ -74,6 +80,7 @@ func newParts(ctx context.Context, o Options, master *masterkey.Key) (*parts, er
 	p.minter = mint.New(mint.Options{Issuer: o.Issuer, Keys: p.ring, AccessTokenLifetime: o.Config.AccessTokenLifetime, Now: o.Now})
 	p.hasher = password.NewHasher(password.Options{MaxConcurrent: o.Config.MaxConcurrentHashes, Parameters: o.PasswordCost})
 	p.guard = throttle.New(postgres.NewAttempts(o.DB), o.Now)
+	p.mailGuard = throttle.NewMails(postgres.NewAttempts(o.DB), o.Now)
 	p.jar = browser.New(browser.Options{Issuer: o.Issuer, Sessions: p.sessions, Lifetime: o.Config.SessionLifetime, Idle: o.Config.SessionIdle, Now: o.Now})
 	p.authenticator = clientauth.New(clientauth.Options{Clients: p.clients, Now: o.Now})
 	p.pages, err = page.New(page.Options{Issuer: o.Issuer})
@@ -81,4 +88,4 @@ func newParts(ctx context.Context, o Options, master *masterkey.Key) (*parts, er
 }
 
 // accountSections is what further packages show on the overview of the account.
-func (p *parts) accountSections() []account.Section { return nil }
+func (p *parts) accountSections() []account.Section { return []account.Section{p.social.pages} }

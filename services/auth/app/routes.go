@@ -13,13 +13,17 @@ import (
 	"gatehouse.example/services/auth/account"
 	"gatehouse.example/services/auth/authorize"
 	"gatehouse.example/services/auth/challenge"
+	"gatehouse.example/services/auth/changeemail"
+	"gatehouse.example/services/auth/changepassword"
 	"gatehouse.example/services/auth/discovery"
 	"gatehouse.example/services/auth/introspect"
 	"gatehouse.example/services/auth/jwks"
 	"gatehouse.example/services/auth/login"
 	"gatehouse.example/services/auth/logout"
 	"gatehouse.example/services/auth/page"
+	"gatehouse.example/services/auth/proof"
 	"gatehouse.example/services/auth/register"
+	"gatehouse.example/services/auth/reset"
 	"gatehouse.example/services/auth/rest"
 	"gatehouse.example/services/auth/revoke"
 	"gatehouse.example/services/auth/sessions"
@@ -48,6 +52,7 @@ func routes(o Options, p *parts) (*router, error) {
 	r.oauth(o, p)
 	r.browserPages(o, p)
 	r.accountPages(o, p)
+	r.socialPages(o, p)
 	r.api(o, p)
 	r.internal(o, p)
 	r.mux.HandleFunc("/", rest.NotFound)
@@ -81,7 +86,7 @@ func (rt *router) oauth(o Options, p *parts) {
 			RefreshLifetime: o.Config.RefreshTokenLifetime, RefreshIdle: o.Config.RefreshTokenIdle, Logger: o.Logger, Now: o.Now,
 		}),
 		token.NewRefreshGrant(token.RefreshOptions{
-			Families: p.refresh, Revoker: p.endings, Accounts: o.Users, Minter: p.minter, Refresher: p.refresher,
+			Families: p.refresh, Sessions: p.sessions, Revoker: p.endings, Accounts: o.Users, Minter: p.minter, Refresher: p.refresher,
 			Idle: o.Config.RefreshTokenIdle, Logger: o.Logger, Now: o.Now,
 		}),
 		token.NewClientCredentials(p.minter, p.recorder, o.Now),
@@ -104,17 +109,22 @@ func (rt *router) oauth(o Options, p *parts) {
 
 func (rt *router) browserPages(o Options, p *parts) {
 	loginPage := login.New(login.Options{
-		Accounts: o.Users, Credentials: p.credentials, Mailer: p.challenges, Guard: p.guard, Sessions: p.jar, Hasher: p.hasher, Pages: p.pages,
-		VerificationLifetime: o.Config.VerificationLifetime, AllowRegistration: o.Config.AllowRegistration, Logger: o.Logger, Now: o.Now,
+		Accounts: o.Users, Credentials: p.credentials, Mailer: p.challenges, Guard: p.guard, Sessions: p.jar, Log: p.records, Hasher: p.hasher, Pages: p.pages,
+		VerificationLifetime: o.Config.VerificationLifetime, AllowRegistration: o.Config.AllowRegistration, Choices: p.social.catalogue.Choices, Logger: o.Logger, Now: o.Now,
 	})
 	rt.page("/login", loginPage.Show, loginPage.Submit)
 	registerPage := register.New(register.Options{
 		Accounts: o.Users, Mailer: p.challenges, Hasher: p.hasher, Pages: p.pages, Browsers: p.jar, Allowed: o.Config.AllowRegistration,
-		VerificationLifetime: o.Config.VerificationLifetime, Now: o.Now,
+		VerificationLifetime: o.Config.VerificationLifetime, Choices: p.social.catalogue.Choices, Now: o.Now,
 	})
 	rt.page("/register", registerPage.Show, registerPage.Submit)
 	verifyPage := verify.New(verify.Options{Accounts: o.Users, Challenges: p.challenges, Links: p.links, Pages: p.pages, Browsers: p.jar, Now: o.Now})
 	rt.page("/verify", verifyPage.Show, verifyPage.Submit)
+	resetPage := reset.New(reset.Options{
+		Accounts: o.Users, Challenges: p.challenges, Passwords: p.passwords, Guard: p.mailGuard, Links: p.links, Hasher: p.hasher, Pages: p.pages,
+		Lifetime: o.Config.ResetLifetime, Locale: register.Locale, Now: o.Now,
+	})
+	rt.page("/reset", resetPage.Show, resetPage.Submit)
 	setupPage := setup.New(setup.Options{Accounts: o.Users, Links: p.setupLinks, Sessions: p.jar, Hasher: p.hasher, Pages: p.pages, Now: o.Now})
 	rt.page("/setup", setupPage.Show, setupPage.Submit)
 }
@@ -124,6 +134,13 @@ func (rt *router) accountPages(o Options, p *parts) {
 	gate := signedin.New(signedin.Options{Accounts: o.Users, Sessions: p.jar, Pages: p.pages})
 	accountPage := account.New(account.Options{Store: p.sessions, Ender: p.endings, Cookie: p.jar, Pages: p.pages, Sections: p.accountSections(), Now: o.Now})
 	rt.page("/account", gate.Page(accountPage.Show), nil)
+	checker := proof.New(proof.Options{Credentials: p.credentials, Guard: p.guard, Hasher: p.hasher})
+	passwordPage := changepassword.New(changepassword.Options{Proof: checker, Passwords: p.passwords, Hasher: p.hasher, Pages: p.pages, Now: o.Now})
+	rt.page("/account/password", gate.Page(passwordPage.Show), gate.Page(passwordPage.Submit))
+	emailPage := changeemail.New(changeemail.Options{
+		Accounts: o.Users, Challenges: p.challenges, Proof: checker, Pages: p.pages, Lifetime: o.Config.VerificationLifetime, Locale: register.Locale, Now: o.Now,
+	})
+	rt.page("/account/email", gate.Page(emailPage.Show), gate.Page(emailPage.Submit))
 	rt.page("/account/sessions", gate.Page(accountPage.ShowSessions), gate.Page(accountPage.EndSessions))
 }
 

@@ -21,7 +21,7 @@ const (
 )
 
 // Run does the background work until ctx is done and waits for it to end: it
-// tells events and revocations, ends what suspended and deleted people hold,
+// tells events and revocations, ends what people hold who may not any more,
 // follows the signing keys, and removes what has expired. It returns the first
 // error that is not the end of ctx.
 func (a *App) Run(ctx context.Context) error {
@@ -62,19 +62,17 @@ func (a *App) publish(ctx context.Context, e event.Event) error {
 	return a.options.Bus.Revoke(ctx, r.Kind, r.ID, r.Until)
 }
 
-// followUsers ends what a person holds who was suspended or deleted, and forgets
-// it once it is erased. Doing so
-// twice changes nothing, so a repeated event needs no record.
+const usersConsumer = "auth-users"
+
+// followUsers ends what a person holds who was suspended or deleted, or lost a
+// role, and forgets who is erased. One event after the other, so that a
+// person's come in their order.
 func (a *App) followUsers(ctx context.Context) error {
 	return a.options.Bus.Consume(ctx, bus.Consumer{
-		Name:  "auth-users",
-		Types: []string{event.TypeUserSuspended, event.TypeUserDeleted, event.TypeUserErased},
+		Name:  usersConsumer,
+		Types: postgres.UserEventTypes(),
 		Handle: func(ctx context.Context, e event.Event) error {
-			reason := auth.EndedDeleted
-			if e.Type == event.TypeUserSuspended {
-				reason = auth.EndedSuspended
-			}
-			return a.parts.endings.EndUser(ctx, e.Subject, e.Type == event.TypeUserErased, reason, a.options.Now())
+			return a.parts.userEvents.Apply(ctx, usersConsumer, e, a.options.Now())
 		},
 		Logger: a.options.Logger,
 	})

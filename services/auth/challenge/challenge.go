@@ -3,8 +3,8 @@
 //
 // The code is an HMAC of the challenge's id under a key that is not in the
 // database, so it is stored nowhere and can be made again. Who asks for a
-// challenge is left to services/auth/register and login, who meets it to
-// services/auth/verify.
+// challenge is left to services/auth/register, login, reset and changeemail, who
+// meets it to services/auth/verify and reset.
 package challenge
 
 import (
@@ -37,8 +37,12 @@ func (l *Links) URL(c auth.Challenge) string {
 	if c.Purpose == auth.PurposeExistingAccount {
 		return l.issuer + "/login"
 	}
+	path := "/verify?"
+	if c.Purpose == auth.PurposeResetPassword {
+		path = "/reset?"
+	}
 	query := url.Values{"challenge": {c.ID}, "code": {l.code(c.Purpose, c.ID)}}
-	return l.issuer + "/verify?" + query.Encode()
+	return l.issuer + path + query.Encode()
 }
 
 // Check reports whether code is that of the challenge.

@@ -18,12 +18,14 @@ import (
 	"github.com/google/uuid"
 
 	"gatehouse.example/internal/api/userapi"
+	"gatehouse.example/internal/audit"
 	"gatehouse.example/internal/problem"
 	"gatehouse.example/services/auth"
 	"gatehouse.example/services/auth/browser"
 	"gatehouse.example/services/auth/oauth"
 	"gatehouse.example/services/auth/page"
 	"gatehouse.example/services/auth/password"
+	"gatehouse.example/services/auth/signedin"
 )
 
 // Accounts finds accounts in the user service.
@@ -51,6 +53,11 @@ type Guard interface {
 	Succeeded(ctx context.Context, login, address string) error
 }
 
+// Log keeps records of sign-ins that failed.
+type Log interface {
+	Record(ctx context.Context, r audit.Record) error
+}
+
 // Sessions starts sessions.
 type Sessions interface {
 	SignIn(w http.ResponseWriter, r *http.Request, userID, method string) (auth.Session, error)
@@ -63,13 +70,17 @@ type Options struct {
 	Mailer      Mailer
 	Guard       Guard
 	Sessions    Sessions
+	Log         Log
 	Hasher      *password.Hasher
 	Pages       *page.Renderer
 	// VerificationLifetime is how long a mailed link is good. Zero: a day.
 	VerificationLifetime time.Duration
 	// AllowRegistration shows the way to the registration page.
 	AllowRegistration bool
-	Logger            *slog.Logger
+	// Choices are the other ways to sign in, each leading on to returnTo. nil:
+	// there is none.
+	Choices func(returnTo string) []page.Choice
+	Logger  *slog.Logger
 	// Now is the clock. nil: time.Now.
 	Now func() time.Time
 }
@@ -93,6 +104,7 @@ func New(o Options) *Endpoint {
 
 type view struct {
 	Login, ReturnTo, RegisterLink, ResetLink, Error string
+	Choices                                         []page.Choice
 }
 
 // Show answers GET: the form, also for who is signed in already, because a
@@ -108,6 +120,9 @@ func (e *Endpoint) Show(w http.ResponseWriter, r *http.Request) {
 func (e *Endpoint) form(w http.ResponseWriter, r *http.Request, status int, v view) {
 	if e.AllowRegistration {
 		v.RegisterLink = browser.WithReturnTo("/register", v.ReturnTo)
+	}
+	if e.Choices != nil {
+		v.Choices = e.Choices(v.ReturnTo)
 	}
 	v.ResetLink = browser.WithReturnTo("/reset", v.ReturnTo)
 	e.Pages.Render(w, r, page.View{Template: "login", Title: "Sign in", Status: status, LeadsAway: true, Data: v})
@@ -142,6 +157,10 @@ func (e *Endpoint) Submit(w http.ResponseWriter, r *http.Request) {
 	account, err := e.check(r.Context(), v.Login, form.Get("password"))
 	switch {
 	case errors.Is(err, errWrong):
+		if err := e.failed(r.Context(), account.ID, "credentials"); err != nil {
+			e.Pages.Error(w, r, err)
+			return
+		}
 		e.wrong(w, r, v)
 	case err != nil:
 		e.Pages.Error(w, r, err)
@@ -156,17 +175,21 @@ func (e *Endpoint) Submit(w http.ResponseWriter, r *http.Request) {
 
 var errWrong = errors.New("unknown account or wrong password")
 
-// check returns the account, or errWrong after the same work for every reason.
+// check returns the account, or errWrong after the same work for every reason;
+// of an unknown one the id is "".
 func (e *Endpoint) check(ctx context.Context, login, plain string) (userapi.Account, error) {
 	account, err := e.Accounts.AccountByLogin(ctx, login)
 	if p, ok := errors.AsType[*problem.Problem](err); ok && p.Status == http.StatusNotFound {
-		// A lookup that finds nothing takes the place of the real one below.
-		account, err = userapi.Account{ID: uuid.NewString()}, nil
+		account, err = userapi.Account{}, nil
 	}
 	if err != nil {
 		return account, err
 	}
-	credential, err := e.Credentials.Credential(ctx, account.ID)
+	id := account.ID
+	if id == "" {
+		id = uuid.NewString() // a lookup that finds nothing takes the place of the real one
+	}
+	credential, err := e.Credentials.Credential(ctx, id)
 	if err != nil && !errors.Is(err, auth.ErrNotFound) {
 		return account, err
 	}
@@ -199,6 +222,21 @@ func (e *Endpoint) renew(ctx context.Context, c auth.Credential, plain string) {
 	}
 }
 
+// failed records that somebody did not get in: to which account, if there is
+// one, and never what was typed, which may be a password in the wrong field.
+func (e *Endpoint) failed(ctx context.Context, userID, reason string) error {
+	kind := ""
+	if userID != "" {
+		kind = "user"
+	}
+	r, err := audit.New(ctx, "auth", "session.sign_in_failed", kind, userID, e.Now())
+	if err != nil {
+		return err
+	}
+	r.Outcome = audit.Failure
+	return e.Log.Record(ctx, r.With("method", browser.MethodPassword).With("reason", reason))
+}
+
 func (e *Endpoint) wrong(w http.ResponseWriter, r *http.Request, v view) {
 	v.Error = "The email, username or password is wrong."
 	// RFC 9110 §15.5.2 wants a scheme; browsers show no dialogue for this one.
@@ -208,11 +246,24 @@ func (e *Endpoint) wrong(w http.ResponseWriter, r *http.Request, v view) {
 
 // enter lets an account in whose password was right.
 func (e *Endpoint) enter(w http.ResponseWriter, r *http.Request, account userapi.Account, v view) {
+	refused := ""
 	switch {
 	case account.Status == userapi.StatusPending || (account.Status == userapi.StatusActive && !account.EmailVerified):
-		e.remind(w, r, account, v)
+		refused = "not_verified"
 	case account.Status != userapi.StatusActive:
-		v.Error = "This account cannot sign in. Ask your administrator."
+		refused = "not_active"
+	}
+	if refused != "" {
+		if err := e.failed(r.Context(), account.ID, refused); err != nil {
+			e.Pages.Error(w, r, err)
+			return
+		}
+	}
+	switch refused {
+	case "not_verified":
+		e.remind(w, r, account, v)
+	case "not_active":
+		v.Error = signedin.Refused
 		e.form(w, r, http.StatusForbidden, v)
 	default:
 		if _, err := e.Sessions.SignIn(w, r, account.ID, browser.MethodPassword); err != nil {

@@ -19,6 +19,7 @@ import (
 	"gatehouse.example/services/auth"
 	"gatehouse.example/services/auth/oauth"
 	"gatehouse.example/services/auth/page"
+	"gatehouse.example/services/auth/signedin"
 )
 
 // Clients finds registered clients, or returns [auth.ErrNotFound].
@@ -87,7 +88,7 @@ func (e *Endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case r.Method != http.MethodPost && !(hint != nil && hint.Claims.SessionID == session.ID):
 		e.ask(w, r, params)
 	default:
-		if err := e.Ender.SignOut(r.Context(), session.ID, e.Now()); err != nil {
+		if err := e.Ender.SignOut(signedin.WithPerson(r.Context(), session), session.ID, e.Now()); err != nil {
 			e.Pages.Error(w, r, err)
 			return
 		}

@@ -22,10 +22,10 @@ func (s *Refresh) Family(ctx context.Context, id string) (auth.RefreshFamily, er
 		return f, fmt.Errorf("load refresh family: %w", auth.ErrNotFound)
 	}
 	err := s.db.Pool.QueryRow(ctx, `SELECT f.id, f.client_id, f.user_id, f.session_id, f.scopes, f.audience, f.auth_time, f.current_hash, f.previous_hash,
-			f.rotated_at, f.created_at, f.expires_at, f.idle_expires_at, f.revoked_at, s.ended_at IS NOT NULL
+			f.rotated_at, f.created_at, f.expires_at, f.idle_expires_at, f.revoked_at, s.ended_at IS NOT NULL, s.last_seen_at
 		FROM refresh_families f LEFT JOIN sessions s ON s.id = f.session_id WHERE f.id = $1::uuid`, id).Scan(
 		&f.ID, &f.ClientID, &f.UserID, &f.SessionID, &f.Scopes, &f.Audience, &f.AuthTime, &f.CurrentHash, &f.PreviousHash,
-		&f.RotatedAt, &f.CreatedAt, &f.ExpiresAt, &f.IdleExpiresAt, &f.RevokedAt, &f.SessionEnded)
+		&f.RotatedAt, &f.CreatedAt, &f.ExpiresAt, &f.IdleExpiresAt, &f.RevokedAt, &f.SessionEnded, &f.SessionSeenAt)
 	if err != nil {
 		return auth.RefreshFamily{}, notFound("load refresh family", err)
 	}

@@ -65,7 +65,10 @@ func (s *SetupLinks) UseSetupLink(ctx context.Context, tokenHash []byte, passwor
 		if _, err := tx.ExecContext(ctx, upsertCredential, userID, passwordHash, clock(now)); err != nil {
 			return err
 		}
-		return create(ctx, userID)
+		if err := create(ctx, userID); err != nil {
+			return err
+		}
+		return record(ctx, tx, recorded{action: "administrator.created", subjectKind: "user", subjectID: userID, by: userID, details: []string{"method", "setup_link"}}, now)
 	})
 	if errors.Is(err, sql.ErrNoRows) {
 		err = auth.ErrNotFound

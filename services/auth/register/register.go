@@ -24,6 +24,7 @@ import (
 	"gatehouse.example/services/auth/oauth"
 	"gatehouse.example/services/auth/page"
 	"gatehouse.example/services/auth/password"
+	"gatehouse.example/services/auth/throttle"
 )
 
 // Accounts creates and finds accounts in the user service.
@@ -50,6 +51,9 @@ type Options struct {
 	Browsers Browsers
 	// Allowed opens the page; without it only administrators make accounts.
 	Allowed bool
+	// Choices are the ways to register through a provider, each leading on to
+	// returnTo. nil: there is none.
+	Choices func(returnTo string) []page.Choice
 	// VerificationLifetime is how long a mailed link is good. Zero: a day.
 	VerificationLifetime time.Duration
 	// Now is the clock. nil: time.Now.
@@ -79,6 +83,7 @@ func New(o Options) *Endpoint {
 type application struct {
 	Email, Username, ReturnTo, LoginLink string
 	Errors                               map[string]string
+	Choices                              []page.Choice
 
 	password, locale string
 }
@@ -99,6 +104,9 @@ func (e *Endpoint) open(w http.ResponseWriter, r *http.Request) bool {
 }
 
 func (e *Endpoint) form(w http.ResponseWriter, r *http.Request, status int, a application) {
+	if e.Choices != nil {
+		a.Choices = e.Choices(a.ReturnTo)
+	}
 	a.LoginLink = browser.WithReturnTo("/login", a.ReturnTo)
 	e.Pages.Render(w, r, page.View{Template: "register", Title: "Create an account", Status: status, Data: a})
 }
@@ -136,11 +144,6 @@ func (e *Endpoint) Submit(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// answerAfter is how long the part of a registration takes, at the least, whose
-// work depends on whether the address is known: well above what that work
-// takes, so that the time of the answer does not tell either.
-const answerAfter = 100 * time.Millisecond
-
 // register returns what is wrong with single fields, or what went wrong.
 func (e *Endpoint) register(ctx context.Context, a application) (map[string]string, error) {
 	// Usernames are public, addresses are not: asking for the username first
@@ -159,14 +162,7 @@ func (e *Endpoint) register(ctx context.Context, a application) (map[string]stri
 		return nil, err
 	}
 	// From here on it takes longer to make an account than to find a known one.
-	answer := time.NewTimer(answerAfter)
-	defer func() {
-		select {
-		case <-answer.C:
-		case <-ctx.Done():
-			answer.Stop()
-		}
-	}()
+	defer throttle.Even(ctx)()
 	id, err := uuid.NewV7()
 	if err != nil {
 		return nil, err

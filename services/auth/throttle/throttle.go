@@ -1,5 +1,6 @@
-// Package throttle owns how often a password may be guessed: a growing pause
-// for each account name and for each address, shared by all replicas.
+// Package throttle owns how often a password may be guessed, or a mail asked
+// for: a growing pause for each account name and for each address, shared by all
+// replicas; and that an answer's time does not tell what was found.
 //
 // The names need not exist, so that the pauses tell nobody which accounts do.
 // Known devices and a person's own reset come with the lockout rules later.
@@ -36,14 +37,17 @@ type Store interface {
 	Forgive(ctx context.Context, key []byte, all bool) error
 }
 
-// Guard counts attempts to sign in. It is safe for concurrent use.
+// Guard counts attempts of one kind. It is safe for concurrent use.
 type Guard struct {
-	store            Store
+	store Store
+	// kind keeps the count apart from those of other guards.
+	kind             string
 	account, address Policy
 	now              func() time.Time
 }
 
-// New returns a guard with the built-in policies. now nil: time.Now.
+// New returns the guard of passwords with the built-in policies. now nil:
+// time.Now.
 func New(store Store, now func() time.Time) *Guard {
 	if now == nil {
 		now = time.Now
@@ -58,14 +62,29 @@ func New(store Store, now func() time.Time) *Guard {
 	}
 }
 
+// NewMails returns the guard of mails that strangers ask for, with the built-in
+// policies. What they cost a person is bounded by auth.MailLimit; this bounds
+// how many addresses somebody can go through. now nil: time.Now.
+func NewMails(store Store, now func() time.Time) *Guard {
+	if now == nil {
+		now = time.Now
+	}
+	return &Guard{
+		store: store, kind: "mail\x00",
+		account: Policy{Free: 5, First: 10 * time.Second, Max: 5 * time.Minute, Window: 15 * time.Minute},
+		address: Policy{Free: 30, First: 10 * time.Second, Max: 15 * time.Minute, Window: time.Hour},
+		now:     now,
+	}
+}
+
 // Attempt counts an attempt before the password is checked, so that guesses at
 // the same time cannot get ahead of the count. It returns how long to wait
 // instead, zero to go on.
 func (g *Guard) Attempt(ctx context.Context, login, address string) (wait time.Duration, err error) {
 	now := g.now()
-	until, err := g.store.Attempt(ctx, addressKey(address), g.address, now)
+	until, err := g.store.Attempt(ctx, g.addressKey(address), g.address, now)
 	if err == nil && until.IsZero() {
-		until, err = g.store.Attempt(ctx, accountKey(login), g.account, now)
+		until, err = g.store.Attempt(ctx, g.accountKey(login), g.account, now)
 	}
 	if err != nil || until.IsZero() {
 		return 0, err
@@ -77,21 +96,21 @@ func (g *Guard) Attempt(ctx context.Context, login, address string) (wait time.D
 // attempts cost it, else one good account would pay for guessing at others.
 func (g *Guard) Succeeded(ctx context.Context, login, address string) error {
 	return errors.Join(
-		g.store.Forgive(ctx, accountKey(login), true),
-		g.store.Forgive(ctx, addressKey(address), false),
+		g.store.Forgive(ctx, g.accountKey(login), true),
+		g.store.Forgive(ctx, g.addressKey(address), false),
 	)
 }
 
 // The keys are hashes: a table of throttled names would be a list of people.
-func accountKey(login string) []byte {
+func (g *Guard) accountKey(login string) []byte {
 	// Every spelling that leads to one account is one key, or each would be worth
 	// some guesses more.
-	sum := sha256.Sum256([]byte("account\x00" + userapi.LoginKey(login)))
+	sum := sha256.Sum256([]byte(g.kind + "account\x00" + userapi.LoginKey(login)))
 	return sum[:]
 }
 
 // addressKey takes an IPv6 address by its /64: one machine has all of those.
-func addressKey(address string) []byte {
+func (g *Guard) addressKey(address string) []byte {
 	if ip, err := netip.ParseAddr(address); err == nil {
 		ip = ip.Unmap()
 		if ip.Is6() {
@@ -102,6 +121,6 @@ func addressKey(address string) []byte {
 			address = ip.String()
 		}
 	}
-	sum := sha256.Sum256([]byte("address\x00" + address))
+	sum := sha256.Sum256([]byte(g.kind + "address\x00" + address))
 	return sum[:]
 }

@@ -23,6 +23,9 @@ type Codes interface {
 // Revoker ends grants.
 type Revoker interface {
 	RevokeGrant(ctx context.Context, grantID, reason string, now time.Time) error
+	// RevokeReplayed is RevokeGrant because something single-use came again;
+	// action is what the audit log calls it.
+	RevokeReplayed(ctx context.Context, action string, g auth.Grant, now time.Time) error
 }
 
 // CodeOptions configures [NewCodeGrant].
@@ -142,7 +145,7 @@ func (g *CodeGrant) redeem(ctx context.Context, bound, code auth.AuthorizationCo
 		// came of it ends.
 		g.Logger.WarnContext(ctx, "authorization code presented twice; its tokens are revoked",
 			slog.String("client_id", bound.ClientID), slog.String("grant_id", code.ID))
-		if err := g.Revoker.RevokeGrant(ctx, code.ID, "code_replay", g.Now()); err != nil {
+		if err := g.Revoker.RevokeReplayed(ctx, "token.code_reuse_detected", code.Grant, g.Now()); err != nil {
 			return err
 		}
 		return invalidGrant()

@@ -23,9 +23,15 @@ type Families interface {
 	Repeat(ctx context.Context, r auth.Rotation, since time.Time) error
 }
 
+// Sessions notes the use of sessions.
+type Sessions interface {
+	SeenSession(ctx context.Context, id string, seen time.Time) error
+}
+
 // RefreshOptions configures [NewRefreshGrant].
 type RefreshOptions struct {
 	Families  Families
+	Sessions  Sessions
 	Revoker   Revoker
 	Accounts  Accounts
 	Minter    Minter
@@ -98,6 +104,7 @@ func (g *RefreshGrant) Handle(ctx context.Context, client auth.Client, form oaut
 	if err != nil {
 		return Response{}, err
 	}
+	g.seen(ctx, family)
 	grant := family.Grant
 	grant.Audience = audience
 	if family.SessionEnded {
@@ -109,6 +116,20 @@ func (g *RefreshGrant) Handle(ctx context.Context, client auth.Client, form oaut
 	response, err := userTokens(g.Minter, grant, scopes, issued, account, "")
 	response.RefreshToken = successor
 	return response, err
+}
+
+// seenInterval is how often the use of a session is written down.
+const seenInterval = time.Minute
+
+// seen notes that the session is in use. The tokens do not depend on it.
+func (g *RefreshGrant) seen(ctx context.Context, f auth.RefreshFamily) {
+	now := g.Now()
+	if f.SessionEnded || f.SessionSeenAt == nil || now.Sub(*f.SessionSeenAt) < seenInterval {
+		return
+	}
+	if err := g.Sessions.SeenSession(ctx, f.SessionID, now); err != nil {
+		g.Logger.WarnContext(ctx, "note the use of a session", slog.String("session_id", f.SessionID), slog.Any("error", err))
+	}
 }
 
 // find returns the family of a token that this client may present.
@@ -177,7 +198,7 @@ func (g *RefreshGrant) rotate(ctx context.Context, family auth.RefreshFamily, pr
 	case errors.Is(err, auth.ErrConsumed):
 		g.Logger.WarnContext(ctx, "refresh token presented again; its family is revoked",
 			slog.String("client_id", family.ClientID), slog.String("grant_id", family.ID), slog.String("user_id", family.UserID))
-		if err := g.Revoker.RevokeGrant(ctx, family.ID, "refresh_replay", now); err != nil {
+		if err := g.Revoker.RevokeReplayed(ctx, "token.refresh_reuse_detected", family.Grant, now); err != nil {
 			return "", issued, err
 		}
 		return "", issued, invalidGrant()
