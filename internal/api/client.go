@@ -50,10 +50,10 @@ type Options struct {
 	HTTP *http.Client
 	// Token returns this service's token for the other one; nil sends none.
 	Token func() (string, error)
-	// CallerToken, where it is set, is sent instead of Token: the token with
-	// which somebody called this service, out of the context of that call. ""
-	// sends none.
-	CallerToken func(ctx context.Context) string
+	// Caller, where it is set, sets instead of Token what goes on of the
+	// request that this service is answering, out of its context: the caller's
+	// own credential, the language it reads.
+	Caller func(ctx context.Context, h http.Header)
 	// Timeout bounds one attempt. Zero: 5 s.
 	Timeout time.Duration
 	// Attempts bounds how often an idempotent request is sent while the
@@ -67,14 +67,14 @@ type Client struct {
 	base     string
 	http     *http.Client
 	token    func() (string, error)
-	caller   func(ctx context.Context) string
+	caller   func(ctx context.Context, h http.Header)
 	timeout  time.Duration
 	attempts int
 }
 
 // New returns a client for the service at o.Base.
 func New(o Options) *Client {
-	c := &Client{base: strings.TrimSuffix(o.Base, "/"), http: o.HTTP, token: o.Token, caller: o.CallerToken, timeout: o.Timeout, attempts: o.Attempts}
+	c := &Client{base: strings.TrimSuffix(o.Base, "/"), http: o.HTTP, token: o.Token, caller: o.Caller, timeout: o.Timeout, attempts: o.Attempts}
 	if c.http == nil {
 		c.http = http.DefaultClient
 	}
@@ -184,24 +184,17 @@ func (c *Client) request(ctx context.Context, method, path string, body []byte) 
 		req.Header.Set("X-Request-Id", id)
 	}
 	otel.GetTextMapPropagator().Inject(ctx, propagation.HeaderCarrier(req.Header))
-	return req, c.authorize(ctx, req)
-}
-
-func (c *Client) authorize(ctx context.Context, req *http.Request) error {
-	var token string
 	switch {
 	case c.caller != nil:
-		token = c.caller(ctx)
+		c.caller(ctx, req.Header)
 	case c.token != nil:
-		var err error
-		if token, err = c.token(); err != nil {
-			return fmt.Errorf("make the service token: %w", err)
+		token, err := c.token()
+		if err != nil {
+			return nil, fmt.Errorf("make the service token: %w", err)
 		}
-	}
-	if token != "" {
 		req.Header.Set("Authorization", "Bearer "+token)
 	}
-	return nil
+	return req, nil
 }
 
 // problemOf reads an error answer. One without a problem document becomes a

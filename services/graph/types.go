@@ -35,6 +35,7 @@ type Notification struct {
 	Title     string     `json:"title"`
 	Body      string     `json:"body"`
 	Link      *string    `json:"link"`
+	Data      JSON       `json:"data"`
 	CreatedAt *time.Time `json:"created_at"`
 	// ReadAt is nil while it is unread.
 	ReadAt *time.Time `json:"read_at"`

@@ -12,7 +12,6 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
-	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -39,7 +38,7 @@ type Options struct {
 	// Table says who may call what; nil is identity.DefaultTable.
 	Table identity.Table
 	// User, Auth and Email are the services; their addresses, and how to speak
-	// to them. CallerToken, Timeout and Attempts are set here.
+	// to them. Caller, Timeout and Attempts are set here.
 	User, Auth, Email api.Options
 	// Logger is nil for slog.Default.
 	Logger *slog.Logger
@@ -85,16 +84,15 @@ func New(o Options) (*App, error) {
 // client makes calls that carry the caller's token, and fails soon: what it
 // cannot bring is null, and the rest is waiting.
 func client(o api.Options) *api.Client {
-	o.Token, o.CallerToken = nil, upstream.TokenFrom
+	o.Token, o.Caller = nil, upstream.Caller
 	o.Timeout, o.Attempts = upstream.Timeout, 2
 	return api.New(o)
 }
 
-// passOn keeps the token that was verified for the calls of the request.
+// passOn keeps what was verified of the request for the calls that it causes.
 func passOn(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		_, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-		next.ServeHTTP(w, r.WithContext(upstream.WithToken(r.Context(), strings.TrimSpace(token))))
+		next.ServeHTTP(w, r.WithContext(upstream.WithCaller(r.Context(), r.Header)))
 	})
 }
 

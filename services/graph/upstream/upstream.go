@@ -10,6 +10,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -27,24 +28,35 @@ const Timeout = 2 * time.Second
 // MaxBatch is the most users that one call can ask for.
 const MaxBatch = 100
 
-type tokenKey struct{}
+// passed are the fields of the caller's request that go on: who it is, and the
+// language in which it reads notifications.
+var passed = []string{"Authorization", "Accept-Language"}
 
-// WithToken returns a context whose calls carry the caller's internal token.
-func WithToken(ctx context.Context, token string) context.Context {
-	return context.WithValue(ctx, tokenKey{}, token)
+type callerKey struct{}
+
+// WithCaller returns a context whose calls are made for the request with the
+// header. Its credential must have been verified.
+func WithCaller(ctx context.Context, h http.Header) context.Context {
+	goesOn := http.Header{}
+	for _, name := range passed {
+		if values := h.Values(name); values != nil {
+			goesOn[name] = values
+		}
+	}
+	return context.WithValue(ctx, callerKey{}, goesOn)
 }
 
-// TokenFrom returns what [WithToken] put into the context, or "". It is the
-// CallerToken of the clients that [New] takes.
-func TokenFrom(ctx context.Context) string {
-	token, _ := ctx.Value(tokenKey{}).(string)
-	return token
+// Caller passes on what [WithCaller] kept. It is the Caller of the clients that
+// [New] takes.
+func Caller(ctx context.Context, h http.Header) {
+	goesOn, _ := ctx.Value(callerKey{}).(http.Header)
+	maps.Copy(h, goesOn)
 }
 
 // Services are the three services. It is safe for concurrent use.
 type Services struct{ user, auth, email *api.Client }
 
-// New returns the services behind the clients, which must send [TokenFrom].
+// New returns the services behind the clients, which must pass on [Caller].
 func New(user, auth, email *api.Client) *Services {
 	return &Services{user: user, auth: auth, email: email}
 }
