@@ -21,14 +21,17 @@ const (
 	StateSent State = "sent"
 	// StateFailed was given up: a dead letter with a reason.
 	StateFailed State = "failed"
+	// StateSuppressed was not sent, because its address gets no mail or the
+	// person does not want mails of its category. It can be sent again.
+	StateSuppressed State = "suppressed"
 	// StateObsolete was dropped, because its reason had gone before it was
-	// sent: the challenge is met, over or unknown.
+	// sent: the challenge is met, over or unknown, the account is deleted.
 	StateObsolete State = "obsolete"
 )
 
 // States returns every state.
 func States() []State {
-	return []State{StateQueued, StateSending, StateDeferred, StateSent, StateFailed, StateObsolete}
+	return []State{StateQueued, StateSending, StateDeferred, StateSent, StateFailed, StateSuppressed, StateObsolete}
 }
 
 // Message is one mail to one person. It never holds a link or a body.
@@ -42,13 +45,20 @@ type Message struct {
 	Template string
 	// Locale is a BCP 47 tag as the cause gave it; may be empty.
 	Locale string
-	// Recipient is the bare address.
+	// Recipient is the bare address. With AddressOfAccount it is that of the
+	// last attempt, empty before the first.
 	Recipient string
+	// AddressOfAccount says that the mail goes to the address, and by default
+	// in the language, that UserID's account has at sending time.
+	AddressOfAccount bool
 	// UserID is whom it concerns; empty if nobody in particular.
 	UserID string
 	// ChallengeID names the challenge whose link the mail carries; empty if it
 	// carries none.
 	ChallengeID string
+	// Data fills the template's own variables; without a secret, because it is
+	// stored. It is forgotten when the message is sent or obsolete.
+	Data map[string]string
 
 	State State
 	// Attempts begun so far, the one under way included.
@@ -74,12 +84,20 @@ type Link struct {
 
 // Outcome is how an attempt ended.
 type Outcome struct {
-	// State is one of sent, deferred, failed, obsolete.
+	// State is one of sent, deferred, failed, suppressed, obsolete.
 	State State
+	// Recipient and Locale are those of the attempt.
+	Recipient, Locale string
 	// Reason is for the operator, without a secret.
 	Reason string
 	// Permanent says that the transport refused for good (state failed).
 	Permanent bool
+	// Suppression is set when the transport says that the mailbox does not
+	// exist: the address gets no mail from now on.
+	Suppression *Suppression
+	// Forget says that there is no such account: whom the message was for is
+	// not kept (state obsolete).
+	Forget bool
 	// Transport and ProviderID come with state sent.
 	Transport, ProviderID string
 	// DueAt is the next attempt (state deferred).
@@ -89,12 +107,14 @@ type Outcome struct {
 }
 
 var (
-	// ErrNotFound says that there is no such message.
-	ErrNotFound = errors.New("message not found")
+	// ErrNotFound says that there is no such message or suppression.
+	ErrNotFound = errors.New("not found")
 	// ErrMalformed says that an event can't become a message, now or later.
 	ErrMalformed = errors.New("malformed event")
 	// ErrObsolete says that the cause of a message is gone; it is not sent.
-	ErrObsolete = errors.New("the challenge is no longer pending")
+	ErrObsolete = errors.New("the cause of the message is gone")
+	// ErrNoAccount says that there is no such account, or that it is deleted.
+	ErrNoAccount = errors.New("there is no such account")
 	// ErrLeaseLost says that an attempt took so long that another sender took
 	// the message over; its outcome is not recorded.
 	ErrLeaseLost = errors.New("another sender has taken the message over")

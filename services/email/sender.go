@@ -2,23 +2,26 @@ package email
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"sync"
 	"time"
-
-	"gatehouse.example/sdk/mail"
 )
 
 // SenderOptions configures a [Sender]. Zero values mean the default.
 type SenderOptions struct {
-	// Queue, Links, Renderer and Transport are required.
-	Queue     Outbound
-	Links     Links
-	Renderer  Renderer
-	Transport Transport
+	// Queue, Links, Accounts, Catalog, Suppressions, Renderer and Transport are
+	// required.
+	Queue        Outbound
+	Links        Links
+	Accounts     Accounts
+	Catalog      Catalog
+	Suppressions Suppressions
+	Renderer     Renderer
+	Transport    Transport
+	// Preferences are asked about mails that are not about security; nil allows
+	// all.
+	Preferences Preferences
 	// TransportName is recorded with each sent message.
 	TransportName string
 	// MaxAttempts is after how many attempts a message is given up; 8.
@@ -42,7 +45,19 @@ type SenderOptions struct {
 	Logger *slog.Logger
 }
 
-// Sender sends queued messages. Several may work on one queue.
+// Sender sends queued messages. Several may work on one queue: a message is
+// claimed by one of them, with a lease of twice AttemptTimeout.
+//
+// # Notes
+//
+// A mail goes out at least once. Between the moment at which the transport has
+// taken it and the one at which [Outbound.Finish] is stored lies a window of
+// one database write. A process that is killed within it, or a database that
+// stays away for longer than the lease, leaves the message in state sending,
+// and when its lease ends it is sent again, under the same idempotency key and
+// Message-ID, by which transports and readers can tell the copy. A process that
+// is killed before it has handed the mail over causes a delay of at most the
+// lease and no copy.
 type Sender struct {
 	o    SenderOptions
 	wake chan struct{}
@@ -143,48 +158,11 @@ func (s *Sender) attempt(ctx context.Context, m Message) {
 		logger.ErrorContext(ctx, "mail given up", "reason", outcome.Reason)
 	case StateDeferred:
 		logger.WarnContext(ctx, "mail deferred", "reason", outcome.Reason, "due_at", outcome.DueAt)
+	case StateSuppressed:
+		logger.InfoContext(ctx, "mail suppressed", "reason", outcome.Reason)
 	default:
 		logger.InfoContext(ctx, "mail "+string(outcome.State))
 	}
-}
-
-func (s *Sender) send(ctx context.Context, m Message) Outcome {
-	if m.Attempts > s.o.MaxAttempts {
-		// Each attempt ended without an outcome: the process died of it.
-		return s.outcome(m, fmt.Errorf("no outcome after %d attempts", m.Attempts-1))
-	}
-	var link Link
-	if m.ChallengeID != "" {
-		var err error
-		if link, err = s.o.Links.Link(ctx, m.ChallengeID); err != nil {
-			return s.outcome(m, fmt.Errorf("ask auth for the link: %w", err))
-		}
-	}
-	rendered, err := s.o.Renderer.Render(m, link, s.o.Now())
-	if err != nil {
-		return s.outcome(m, mail.Permanent(fmt.Errorf("render: %w", err)))
-	}
-	receipt, err := s.o.Transport.Send(ctx, rendered)
-	if err != nil {
-		return s.outcome(m, err)
-	}
-	return Outcome{State: StateSent, Transport: s.o.TransportName, ProviderID: receipt.ProviderID, At: s.o.Now().UTC()}
-}
-
-func (s *Sender) outcome(m Message, err error) Outcome {
-	o := Outcome{Reason: err.Error(), At: s.o.Now().UTC()}
-	switch {
-	case errors.Is(err, ErrObsolete):
-		o.State = StateObsolete
-	case mail.IsPermanent(err):
-		o.State, o.Permanent = StateFailed, true
-	case m.Attempts >= s.o.MaxAttempts:
-		o.State = StateFailed
-	default:
-		o.State = StateDeferred
-		o.DueAt = o.At.Add(s.pause(m.Attempts))
-	}
-	return o
 }
 
 // pause is the wait after the nth attempt: exponential, with its second half

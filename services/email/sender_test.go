@@ -66,8 +66,62 @@ type sendFunc func(ctx context.Context, m mail.Message) (mail.Receipt, error)
 
 func (f sendFunc) Send(ctx context.Context, m mail.Message) (mail.Receipt, error) { return f(ctx, m) }
 
+// world is what the sender asks others for.
+type world struct {
+	accounts    map[string]email.Account
+	templates   map[string]email.Template
+	suppressed  map[string]string
+	unwanted    map[string]bool // userID/category/channel
+	accountsErr error
+}
+
+func (w world) Account(_ context.Context, id string) (email.Account, error) {
+	account, ok := w.accounts[id]
+	if !ok && w.accountsErr == nil {
+		return email.Account{}, email.ErrNoAccount
+	}
+	return account, w.accountsErr
+}
+
+func (w world) Template(name string) (email.Template, bool) {
+	t, ok := w.templates[name]
+	return t, ok
+}
+
+func (w world) Templates() []email.Template { return nil }
+
+func (w world) Suppression(_ context.Context, address string) (email.Suppression, error) {
+	reason, ok := w.suppressed[address]
+	if !ok {
+		return email.Suppression{}, email.ErrNotFound
+	}
+	return email.Suppression{Address: address, Reason: reason}, nil
+}
+
+func (w world) Allowed(_ context.Context, userID, category, channel string) (bool, error) {
+	return !w.unwanted[userID+"/"+category+"/"+channel], nil
+}
+
+// ordinary is a world with one person and one template of each kind.
+func ordinary() world {
+	return world{
+		accounts: map[string]email.Account{"ada": {Email: "ada@example.com", Locale: "de"}, "sue": {Email: "sue@example.com", Suspended: true}},
+		templates: map[string]email.Template{
+			"": {Category: email.CategorySecurity}, "new_device": {Category: email.CategorySecurity},
+			"account_suspended": {Category: email.CategorySecurity}, "notice": {Category: "product"},
+		},
+		suppressed: map[string]string{"gone@example.com": "manual"},
+		unwanted:   map[string]bool{},
+	}
+}
+
+func (w world) into(o email.SenderOptions) email.SenderOptions {
+	o.Accounts, o.Catalog, o.Suppressions, o.Preferences = w, w, w, w
+	return o
+}
+
 func options(q *queue, send sendFunc) email.SenderOptions {
-	return email.SenderOptions{
+	return ordinary().into(email.SenderOptions{
 		Queue: q,
 		Links: linkFunc(func(id string) (email.Link, error) { return email.Link{URL: "https://x/" + id}, nil }),
 		Renderer: renderFunc(func(m email.Message, l email.Link) (mail.Message, error) {
@@ -75,7 +129,7 @@ func options(q *queue, send sendFunc) email.SenderOptions {
 		}),
 		Transport: send,
 		Logger:    slog.New(slog.NewTextHandler(io.Discard, nil)),
-	}
+	})
 }
 
 // run lets the sender work for a (fake) while.

@@ -14,6 +14,12 @@ type Intake interface {
 	// reports false for an event that was consumed before and for a cause that
 	// has its message already.
 	EnqueueOnce(ctx context.Context, e event.Event, m Message) (queued bool, err error)
+	// WithdrawOnce makes obsolete what userID was to get and what was queued
+	// before the event, and remembers e as consumed, in one transaction.
+	WithdrawOnce(ctx context.Context, e event.Event, userID string, now time.Time) error
+	// ForgetOnce removes every trace of userID, and remembers e as consumed, in
+	// one transaction.
+	ForgetOnce(ctx context.Context, e event.Event, userID string) error
 }
 
 // Outbound is the queue that senders work on.
@@ -22,7 +28,8 @@ type Outbound interface {
 	// caller only until leaseEnd, and counts the attempt.
 	Claim(ctx context.Context, limit int, now, leaseEnd time.Time) ([]Message, error)
 	// Finish records how the attempt ended that m was claimed for. A failed
-	// message gets its dead letter in the same transaction.
+	// message gets its dead letter, and an address its suppression, in the same
+	// transaction.
 	//
 	// # Errors
 	//
@@ -40,9 +47,10 @@ type Archive interface {
 
 // Query narrows a list of messages.
 type Query struct {
-	// State and UserID filter; empty means any.
-	State  State
-	UserID string
+	// State, UserID and Template filter; empty means any.
+	State    State
+	UserID   string
+	Template string
 	// Before is the id after which the page begins; empty means the newest.
 	Before string
 	// Limit is at least 1.
@@ -68,4 +76,37 @@ type Renderer interface {
 // Transport delivers mails. Errors marked [mail.Permanent] are final.
 type Transport interface {
 	Send(ctx context.Context, m mail.Message) (mail.Receipt, error)
+}
+
+// Accounts knows the people.
+type Accounts interface {
+	// Account returns the account with that id.
+	//
+	// # Errors
+	//
+	// [ErrNoAccount]. Any other error may be gone at the next attempt.
+	Account(ctx context.Context, id string) (Account, error)
+}
+
+// Account is what a mail needs to know of a person.
+type Account struct {
+	// Email is the bare address; Locale is a BCP 47 tag or empty.
+	Email, Locale string
+	// Suspended says that the person can't sign in until further notice.
+	Suspended bool
+}
+
+// Preferences knows what people want to get.
+type Preferences interface {
+	// Allowed reports whether the person wants notices of the category through
+	// the channel, such as "email".
+	Allowed(ctx context.Context, userID, category, channel string) (bool, error)
+}
+
+// Catalog knows the templates.
+type Catalog interface {
+	// Template returns the template of that name.
+	Template(name string) (Template, bool)
+	// Templates returns all, by name.
+	Templates() []Template
 }

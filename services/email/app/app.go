@@ -27,6 +27,7 @@ import (
 	"gatehouse.example/internal/database"
 	"gatehouse.example/internal/event"
 	"gatehouse.example/internal/identity"
+	"gatehouse.example/internal/outbox"
 	"gatehouse.example/internal/pluginhost"
 	"gatehouse.example/internal/problem"
 	"gatehouse.example/services/email"
@@ -67,8 +68,9 @@ type Options struct {
 	Users *userapi.Client
 	// Plugins runs the transport. Required. Its owner stops it after Run.
 	Plugins *pluginhost.Host
-	// Templates are LOCALE/NAME/{subject.txt,body.txt,body.html}; nil takes
-	// the embedded ones. Config.Templates is the caller's to open.
+	// Templates are the operator's LOCALE/NAME/{subject.txt,body.txt,body.html}
+	// and en/NAME/meta.yaml, which replace and add to the embedded ones; may be
+	// nil. Config.Templates is the caller's to open.
 	Templates fs.FS
 	// MailboxDir is the folder that /dev/mailbox shows; empty means the
 	// "directory" of the transport's configuration. With Config.DevMailbox only.
@@ -88,6 +90,8 @@ type App struct {
 	plugin   *pluginhost.Plugin
 	receiver *email.Receiver
 	sender   *email.Sender
+	relay    *outbox.Relay
+	sweeper  sweeper
 	handler  http.Handler
 	logger   *slog.Logger
 
@@ -97,8 +101,8 @@ type App struct {
 // New assembles the service and starts the configured transport plugin; only
 // that one. Nothing else runs before [App.Run].
 func New(ctx context.Context, o Options) (*App, error) {
-	if o.DB == nil || o.Verifier == nil || o.Auth == nil || o.Plugins == nil {
-		return nil, errors.New("the email service needs a database, a verifier, a client of auth, and a plugin host")
+	if o.DB == nil || o.Verifier == nil || o.Auth == nil || o.Users == nil || o.Plugins == nil {
+		return nil, errors.New("the email service needs a database, a verifier, clients of auth and user, and a plugin host")
 	}
 	if o.Logger == nil {
 		o.Logger = slog.Default()
@@ -106,10 +110,11 @@ func New(ctx context.Context, o Options) (*App, error) {
 	if o.Table == nil {
 		o.Table = identity.DefaultTable()
 	}
-	if o.Templates == nil {
-		o.Templates = templates.FS()
+	folders := []fs.FS{templates.FS()}
+	if o.Templates != nil {
+		folders = append(folders, o.Templates)
 	}
-	texts, err := render.Load(o.Templates)
+	texts, err := render.Load(folders...)
 	if err != nil {
 		return nil, err
 	}
@@ -122,11 +127,21 @@ func New(ctx context.Context, o Options) (*App, error) {
 		return nil, fmt.Errorf("register metrics: %w", err)
 	}
 	store := postgres.New(o.DB)
-	a := &App{db: o.DB, bus: o.Bus, logger: o.Logger}
+	a := &App{db: o.DB, bus: o.Bus, sweeper: newSweeper(o, store), logger: o.Logger}
+	if o.Bus != nil {
+		a.relay = outbox.NewRelay(outbox.RelayOptions{DB: o.DB, Publish: o.Bus.Publish, Logger: o.Logger})
+	}
 	if a.notifications, err = newNotifications(o); err != nil {
 		return nil, err
 	}
-	if a.handler, err = routes(o, store, a.notifications.Handler()); err != nil {
+	api := rest.New(rest.Options{
+		Archive: store, Catalog: texts, Suppressions: store, Now: o.Now,
+		Desk: email.NewDesk(email.DeskOptions{
+			Store: store, Archive: store, Catalog: texts, Accounts: accounts{o.Users}, Suppressions: store,
+			Queued: func() { a.sender.Wake() }, Now: o.Now,
+		}),
+	})
+	if a.handler, err = routes(o, api, a.notifications.Handler()); err != nil {
 		return nil, err
 	}
 	transport, err := a.startTransport(ctx, o)
@@ -134,8 +149,9 @@ func New(ctx context.Context, o Options) (*App, error) {
 		return nil, err
 	}
 	a.sender = email.NewSender(email.SenderOptions{
-		Queue: store, Links: links{auth: o.Auth}, Renderer: renderer,
-		Transport: transport, TransportName: o.Config.Transport,
+		Queue: store, Links: links{auth: o.Auth}, Accounts: accounts{o.Users}, Catalog: texts, Suppressions: store, Renderer: renderer,
+		Preferences: a.notifications.Preferences(),
+		Transport:   transport, TransportName: o.Config.Transport,
 		MaxAttempts: o.Config.MaxAttempts, Backoff: o.Config.Backoff, MaxBackoff: o.Config.MaxBackoff,
 		Finished: finished, Now: o.Now, Logger: o.Logger,
 	})
@@ -144,10 +160,10 @@ func New(ctx context.Context, o Options) (*App, error) {
 }
 
 // routes puts each API behind its entry of the allow-table.
-func routes(o Options, archive email.Archive, inbox http.Handler) (http.Handler, error) {
+func routes(o Options, api, inbox http.Handler) (http.Handler, error) {
 	authenticate := identity.Authenticate(o.Verifier)
 	mux := http.NewServeMux()
-	mux.Handle("/v1/", authenticate(identity.Allow(o.Table, identity.OperationEdge, rest.New(archive))))
+	mux.Handle("/v1/", authenticate(identity.Allow(o.Table, identity.OperationEdge, api)))
 	mux.Handle(notificationrest.Root, authenticate(identity.Allow(o.Table, identity.OperationEdge, inbox)))
 	mux.Handle(notificationrest.Root+"/", authenticate(identity.Allow(o.Table, identity.OperationEdge, inbox)))
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
@@ -176,8 +192,14 @@ func routes(o Options, archive email.Archive, inbox http.Handler) (http.Handler,
 // state and internal token say who calls.
 func (a *App) Handler() http.Handler { return a.handler }
 
-// Run consumes events and sends mails until ctx is done, and waits for the
-// attempts under way.
+// Operations returns every operation that the service has at the edge, as
+// "METHOD /path/{id}". The development mailbox is none: it goes by the machine.
+func (a *App) Operations() []string {
+	return append(rest.Operations(), a.notifications.Operations()...)
+}
+
+// Run consumes events, sends mails, tells audit records and removes old
+// messages until ctx is done, and waits for the attempts under way.
 func (a *App) Run(ctx context.Context) error {
 	if a.bus == nil {
 		return errors.New("the email service needs a bus to run")
@@ -195,6 +217,8 @@ func (a *App) Run(ctx context.Context) error {
 		return fmt.Errorf("consume events: %w", err)
 	})
 	work.Go(func() error { return a.sender.Run(ctx) })
+	work.Go(func() error { return a.relay.Run(ctx) })
+	work.Go(func() error { a.sweeper.run(ctx, a.db); return nil })
 	work.Go(func() error { return a.notifications.Run(ctx) })
 	return work.Wait()
 }

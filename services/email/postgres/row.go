@@ -27,6 +27,10 @@ type messageRow struct {
 	CreatedAt      time.Time   `bun:"created_at"`
 	UpdatedAt      time.Time   `bun:"updated_at"`
 	SentAt         *time.Time  `bun:"sent_at"`
+
+	AddressOfAccount bool              `bun:"address_of_account"`
+	Data             map[string]string `bun:"data,type:jsonb"`
+	RequestHash      []byte            `bun:"request_hash"`
 }
 
 type deadLetterRow struct {
@@ -45,6 +49,10 @@ func rowOf(m email.Message) messageRow {
 		Recipient: m.Recipient, State: m.State, Attempts: m.Attempts, DueAt: m.DueAt,
 		Reason: m.Reason, Transport: m.Transport, ProviderID: m.ProviderID,
 		CreatedAt: m.CreatedAt, UpdatedAt: m.UpdatedAt,
+		AddressOfAccount: m.AddressOfAccount, Data: m.Data,
+	}
+	if row.Data == nil {
+		row.Data = map[string]string{}
 	}
 	if m.UserID != "" {
 		row.UserID = &m.UserID
@@ -64,6 +72,10 @@ func (r messageRow) message() email.Message {
 		Recipient: r.Recipient, State: r.State, Attempts: r.Attempts, DueAt: r.DueAt.UTC(),
 		Reason: r.Reason, Transport: r.Transport, ProviderID: r.ProviderID,
 		CreatedAt: r.CreatedAt.UTC(), UpdatedAt: r.UpdatedAt.UTC(),
+		AddressOfAccount: r.AddressOfAccount,
+	}
+	if len(r.Data) > 0 {
+		m.Data = r.Data
 	}
 	if r.UserID != nil {
 		m.UserID = *r.UserID
@@ -83,4 +95,21 @@ func messagesOf(rows []messageRow) []email.Message {
 		messages = append(messages, row.message())
 	}
 	return messages
+}
+
+type suppressionRow struct {
+	bun.BaseModel `bun:"table:suppressions,alias:s"`
+
+	AddressKey string    `bun:"address_key,pk"`
+	ID         string    `bun:"id,type:uuid"`
+	Address    string    `bun:"address"`
+	Reason     string    `bun:"reason"`
+	CreatedAt  time.Time `bun:"created_at"`
+	CreatedBy  string    `bun:"created_by"`
+}
+
+func (r suppressionRow) suppression() email.Suppression {
+	return email.Suppression{
+		ID: r.ID, Address: r.Address, Reason: r.Reason, CreatedBy: r.CreatedBy, CreatedAt: r.CreatedAt.UTC(),
+	}
 }

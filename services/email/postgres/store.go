@@ -1,5 +1,6 @@
-// Package postgres stores messages in PostgreSQL: the tables messages and
-// dead_letters of migrations/email, and the inbox of consumed events.
+// Package postgres stores messages in PostgreSQL: the tables messages,
+// dead_letters and suppressions of migrations/email, the inbox of consumed
+// events, and the audit records of what people change here.
 //
 // It decides nothing: states, retries and what a message is belong to package
 // email.
@@ -62,7 +63,7 @@ func (s *Store) Claim(ctx context.Context, limit int, now, leaseEnd time.Time) (
 	_, err := s.db.Bun.NewUpdate().Model(&rows).
 		Set("state = ?", email.StateSending).Set("attempts = attempts + 1").
 		Set("due_at = ?", leaseEnd).Set("updated_at = ?", now).
-		Where("m.id IN (?)", due).Returning("*").Exec(ctx)
+		Where("m.id IN (?)", due).Returning("?TableColumns").Exec(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("claim messages: %w", err)
 	}
@@ -72,24 +73,17 @@ func (s *Store) Claim(ctx context.Context, limit int, now, leaseEnd time.Time) (
 // Finish implements [email.Outbound].
 func (s *Store) Finish(ctx context.Context, m email.Message, o email.Outcome) error {
 	err := s.db.InTx(ctx, func(ctx context.Context, tx bun.Tx) error {
-		update := tx.NewUpdate().Model((*messageRow)(nil)).
-			Set("state = ?", o.State).Set("reason = ?", o.Reason).
-			Set("transport = ?", o.Transport).Set("provider_id = ?", o.ProviderID).
-			Set("updated_at = ?", o.At).
-			// The number of the attempt fences a sender whose lease has ended.
-			Where("id = ?", m.ID).Where("state = ?", email.StateSending).Where("attempts = ?", m.Attempts)
-		switch o.State {
-		case email.StateSent:
-			update = update.Set("sent_at = ?", o.At)
-		case email.StateDeferred:
-			update = update.Set("due_at = ?", o.DueAt)
-		}
-		result, err := update.Exec(ctx)
+		result, err := outcomeUpdate(tx, m, o).Exec(ctx)
 		if err != nil {
 			return err
 		}
 		if n, err := result.RowsAffected(); err != nil || n == 0 {
 			return errors.Join(err, email.ErrLeaseLost)
+		}
+		if o.Suppression != nil {
+			if _, err := suppress(ctx, tx, *o.Suppression); err != nil {
+				return err
+			}
 		}
 		if o.State != email.StateFailed {
 			return nil
@@ -105,6 +99,35 @@ func (s *Store) Finish(ctx context.Context, m email.Message, o email.Outcome) er
 	return nil
 }
 
+func outcomeUpdate(tx bun.Tx, m email.Message, o email.Outcome) *bun.UpdateQuery {
+	update := tx.NewUpdate().Model((*messageRow)(nil)).
+		Set("reason = ?", o.Reason).Set("transport = ?", o.Transport).Set("provider_id = ?", o.ProviderID).
+		Set("updated_at = ?", o.At).
+		// The number of the attempt and the end of its lease fence a sender
+		// that has lost it.
+		Where("id = ?", m.ID).Where("state = ?", email.StateSending).
+		Where("attempts = ?", m.Attempts).Where("due_at = ?", m.DueAt)
+	switch {
+	case o.Forget:
+		update = update.Set("user_id = NULL").Set("recipient = ''")
+	case o.Recipient != "":
+		update = update.Set("recipient = ?", o.Recipient)
+	}
+	switch o.State {
+	case email.StateSent:
+		update = update.Set("state = ?", o.State).Set("sent_at = ?", o.At).Set("locale = ?", o.Locale).Set("data = '{}'")
+	case email.StateDeferred:
+		// The person may have gone while this attempt was under way.
+		update = update.Set("due_at = ?", o.DueAt).
+			Set("state = CASE WHEN withdrawn THEN ? ELSE ? END", email.StateObsolete, o.State)
+	case email.StateObsolete:
+		update = update.Set("state = ?", o.State).Set("data = '{}'")
+	default:
+		update = update.Set("state = ?", o.State)
+	}
+	return update
+}
+
 // List implements [email.Archive].
 func (s *Store) List(ctx context.Context, q email.Query) ([]email.Message, error) {
 	var rows []messageRow
@@ -114,6 +137,9 @@ func (s *Store) List(ctx context.Context, q email.Query) ([]email.Message, error
 	}
 	if q.UserID != "" {
 		query = query.Where("m.user_id = ?", q.UserID)
+	}
+	if q.Template != "" {
+		query = query.Where("m.template = ?", q.Template)
 	}
 	if q.Before != "" {
 		query = query.Where("m.id < ?", q.Before)

@@ -13,6 +13,9 @@ import (
 	"gatehouse.example/services/email"
 )
 
+// pathAccount is the page where a person looks after its account.
+const pathAccount = "/account"
+
 // Renderer makes mails of messages. It is safe for concurrent use.
 type Renderer struct {
 	templates *Templates
@@ -29,14 +32,17 @@ func New(templates *Templates, from, issuer string) (*Renderer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("sender address %q: %w", from, err)
 	}
-	return &Renderer{templates: templates, from: address, issuer: issuer}, nil
+	return &Renderer{templates: templates, from: address, issuer: strings.TrimRight(issuer, "/")}, nil
 }
 
 // Render implements [email.Renderer].
 func (r *Renderer) Render(m email.Message, link email.Link, now time.Time) (mail.Message, error) {
-	data := Data{Link: link.URL, Email: m.Recipient, Issuer: r.issuer}
+	data := Data{Link: link.URL, Email: m.Recipient, Issuer: r.issuer, Data: m.Data}
+	if data.Link == "" {
+		data.Link = r.issuer + pathAccount
+	}
 	if !link.ExpiresAt.IsZero() {
-		data.ExpiresAt = link.ExpiresAt.UTC().Format("2006-01-02 15:04 UTC")
+		data.ExpiresAt = email.FormatTime(link.ExpiresAt)
 	}
 	texts, err := r.templates.Execute(m.Locale, m.Template, data)
 	if err != nil {

@@ -3,6 +3,7 @@ package rest_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"gatehouse.example/configs/templates"
 	"gatehouse.example/internal/database"
 	"gatehouse.example/internal/database/databasetest"
 	"gatehouse.example/internal/event"
@@ -19,10 +21,36 @@ import (
 	"gatehouse.example/migrations"
 	"gatehouse.example/services/email"
 	"gatehouse.example/services/email/postgres"
+	"gatehouse.example/services/email/render"
 	"gatehouse.example/services/email/rest"
 )
 
-func newHandler(t *testing.T, messages int) http.Handler {
+// fixture is the API on a real store. Only the user service is played.
+type fixture struct {
+	http.Handler
+	db    *database.DB
+	store *postgres.Store
+	users users
+}
+
+// users are the accounts that there are; an error makes the service away.
+type users map[string]email.Account
+
+func (u users) Account(_ context.Context, id string) (email.Account, error) {
+	account, ok := u[id]
+	switch {
+	case u == nil:
+		return email.Account{}, errors.New("connection refused")
+	case !ok:
+		return email.Account{}, email.ErrNoAccount
+	}
+	return account, nil
+}
+
+// ada is a user that exists.
+const ada = "0190a5a5-0000-7000-8000-000000000001"
+
+func newHandler(t *testing.T, messages int) *fixture {
 	t.Helper()
 	db := databasetest.New(t, database.MigrationSet{Service: "email", Schema: "email", Role: "gatehouse_email", FS: migrations.Email})
 	store := postgres.New(db)
@@ -38,7 +66,19 @@ func newHandler(t *testing.T, messages int) http.Handler {
 			t.Fatal(err)
 		}
 	}
-	return rest.New(store)
+	return newAPI(t, db, users{ada: {Email: "ada@example.com"}})
+}
+
+func newAPI(t *testing.T, db *database.DB, people users) *fixture {
+	t.Helper()
+	texts, err := render.Load(templates.FS())
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := &fixture{db: db, store: postgres.New(db), users: people}
+	desk := email.NewDesk(email.DeskOptions{Store: f.store, Archive: f.store, Catalog: texts, Accounts: f.users, Suppressions: f.store})
+	f.Handler = rest.New(rest.Options{Archive: f.store, Desk: desk, Catalog: texts, Suppressions: f.store})
+	return f
 }
 
 func get(t *testing.T, h http.Handler, p identity.Principal, path string) *httptest.ResponseRecorder {
@@ -67,7 +107,13 @@ func TestAccess(t *testing.T) {
 		{"administrator", identity.Principal{Kind: identity.KindUser, Scopes: []string{"messages:read"}, Roles: []string{"admin"}}, "/v1/messages", 200},
 		{"client", reader, "/v1/messages", 200},
 		{"admin client", identity.Principal{Kind: identity.KindClient, Scopes: []string{"admin"}}, "/v1/messages", 200},
-		{"unknown path", reader, "/v1/templates", 404},
+		{"unknown path", reader, "/v1/template", 404},
+		{"templates", reader, "/v1/templates", 200},
+		{"template", reader, "/v1/templates/notice", 200},
+		{"unknown template", reader, "/v1/templates/no_such", 404},
+		{"suppressions", reader, "/v1/messages/suppressions", 200},
+		{"limit of suppressions", reader, "/v1/messages/suppressions?limit=-1", 400},
+		{"cursor of suppressions", reader, "/v1/messages/suppressions?cursor=AA", 400},
 		{"unknown message", reader, "/v1/messages/" + uuid.NewString(), 404},
 		{"malformed id", reader, "/v1/messages/1", 404},
 		{"limit", reader, "/v1/messages?limit=0", 400},
@@ -75,6 +121,9 @@ func TestAccess(t *testing.T) {
 		{"cursor", reader, "/v1/messages?cursor=%00", 400},
 		{"state", reader, "/v1/messages?state=lost", 400},
 		{"user", reader, "/v1/messages?user_id=1", 400},
+		{"user in another form", reader, "/v1/messages?user_id=urn:uuid:" + uuid.NewString(), 400},
+		{"template's name", reader, "/v1/messages?template=%FF%00", 400},
+		{"template of no message", reader, "/v1/messages?template=notice", 200},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
