@@ -45,7 +45,7 @@ func (s *Stack) startService(ctx context.Context, part string) error {
 		})
 	case PartAuth:
 		var a *auth.App
-		a, err = auth.New(ctx, auth.Options{
+		a, err = s.newAuth(ctx, auth.Options{
 			Config: s.cfg.Auth, Issuer: s.cfg.Issuer, Environment: s.cfg.Environment, DataDir: s.cfg.Data,
 			DB: db, Bus: events, Verifier: s.verifier(bundle), Users: s.users(bundle), Logger: tele.Logger, Registry: tele.Registry, Now: time.Now,
 			BootstrapClient: s.bootstrap.client(),
@@ -66,6 +66,23 @@ func (s *Stack) startService(ctx context.Context, part string) error {
 	s.apps = append(s.apps, named{part, svc.Ready})
 	s.serve(part, svc, s.services[part], bundle, tele)
 	return nil
+}
+
+// newAuth starts a plugin host if there is a provider to run in it.
+func (s *Stack) newAuth(ctx context.Context, o auth.Options) (*auth.App, error) {
+	if len(o.Config.Providers) > 0 {
+		dir, err := s.pluginDirectory()
+		if err != nil {
+			return nil, err
+		}
+		// A person waits for each call, and the request for no more than 10 s.
+		o.Plugins, err = pluginhost.New(pluginhost.Options{Directory: dir, Logger: o.Logger, Registry: o.Registry, CallTimeout: 8 * time.Second})
+		if err != nil {
+			return nil, err
+		}
+		s.onStop("plugins of auth", o.Plugins.Stop)
+	}
+	return auth.New(ctx, o)
 }
 
 func (s *Stack) newEmail(ctx context.Context, o email.Options, bundle *mtls.Bundle) (*email.App, error) {

@@ -24,6 +24,7 @@ import (
 	"gatehouse.example/internal/config"
 	"gatehouse.example/internal/database"
 	"gatehouse.example/internal/identity"
+	"gatehouse.example/internal/pluginhost"
 	"gatehouse.example/services/auth/masterkey"
 	"gatehouse.example/services/auth/password"
 	"gatehouse.example/services/auth/setup"
@@ -53,6 +54,8 @@ type Options struct {
 	Bus      *bus.Bus
 	Verifier *identity.Verifier
 	Users    *userapi.Client
+	// Plugins runs the providers of Config. nil: there must be none.
+	Plugins *pluginhost.Host
 	// PasswordCost is for new password hashes. Zero: [password.DefaultParameters];
 	// less is for tests alone.
 	PasswordCost password.Parameters
@@ -72,7 +75,8 @@ type App struct {
 	router  *router
 }
 
-// New loads or makes the keys and assembles the service. It starts nothing.
+// New loads or makes the keys and assembles the service. It starts nothing but
+// the plugins of social sign-in.
 func New(ctx context.Context, o Options) (*App, error) {
 	if err := fillIn(&o); err != nil {
 		return nil, err
@@ -83,6 +87,9 @@ func New(ctx context.Context, o Options) (*App, error) {
 	}
 	p, err := newParts(ctx, o, master)
 	if err != nil {
+		return nil, err
+	}
+	if p.social, err = newSocialParts(ctx, o, p); err != nil {
 		return nil, err
 	}
 	if o.Registry != nil {

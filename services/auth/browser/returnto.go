@@ -7,7 +7,8 @@ import (
 
 const maxReturnToBytes = 8 << 10
 
-// ReturnTo returns where a sign-in may lead: an authorization request or a
+// ReturnTo returns where a sign-in may lead: an authorization request, a sign-in
+// that proves an account for a provider, or a
 // page of the account, as a path of this origin. Everything else is "", so that no
 // text in a link or form can lead the browser elsewhere (RFC 9700 §4.11).
 func ReturnTo(raw string) string {
@@ -23,7 +24,7 @@ func ReturnTo(raw string) string {
 	switch path {
 	case "/account", "/account/password", "/account/email", "/account/sessions":
 		return path
-	case "/oauth2/authorize":
+	case "/oauth2/authorize", "/login/link":
 		if query != "" {
 			return path + "?" + query
 		}

@@ -4,15 +4,15 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"strconv"
 	"time"
 
+	"gatehouse.example/internal/api/userapi"
 	"gatehouse.example/services/auth"
 	"gatehouse.example/services/auth/account"
 	"gatehouse.example/services/auth/browser"
 	"gatehouse.example/services/auth/oauth"
 	"gatehouse.example/services/auth/page"
-	"gatehouse.example/services/auth/password"
+	"gatehouse.example/services/auth/proof"
 	"gatehouse.example/services/auth/signedin"
 	"gatehouse.example/services/auth/social"
 )
@@ -24,16 +24,11 @@ const recent = 10 * time.Minute
 // maxShown is how many identities the page lists.
 const maxShown = 50
 
-// Credentials finds credentials.
-type Credentials interface {
-	// Credential returns the user's credential, or [auth.ErrNotFound].
-	Credential(ctx context.Context, userID string) (auth.Credential, error)
-}
-
-// Guard bounds the rate of attempts.
-type Guard interface {
-	Attempt(ctx context.Context, login, address string) (wait time.Duration, err error)
-	Succeeded(ctx context.Context, login, address string) error
+// Proofs checks the password of who is signed in.
+type Proofs interface {
+	HasPassword(ctx context.Context, userID string) (bool, error)
+	// Check returns [proof.ErrWrong] or a [proof.PausedError] for a guess.
+	Check(ctx context.Context, account userapi.Account, plain, address string) (auth.Credential, error)
 }
 
 // Starter sends the browser to a provider.
@@ -43,13 +38,11 @@ type Starter interface {
 
 // Options configures [NewPages].
 type Options struct {
-	Store       Store
-	Catalogue   social.Catalogue
-	Starter     Starter
-	Credentials Credentials
-	Guard       Guard
-	Hasher      *password.Hasher
-	Pages       *page.Renderer
+	Store     Store
+	Catalogue social.Catalogue
+	Starter   Starter
+	Proofs    Proofs
+	Pages     *page.Renderer
 	// Now is the clock. nil: time.Now.
 	Now func() time.Time
 }
@@ -146,48 +139,32 @@ func (p *Pages) confirmed(w http.ResponseWriter, r *http.Request, person signedi
 		return form, true
 	}
 	c.Identity = form.Get("identity")
-	credential, err := p.Credentials.Credential(r.Context(), person.Account.ID)
-	if errors.Is(err, auth.ErrNotFound) {
-		c.Again = browser.WithReturnTo("/login", "/account")
-		p.ask(w, r, http.StatusForbidden, c)
-		return form, false
-	}
-	if err != nil {
-		p.Pages.Error(w, r, err)
-		return form, false
-	}
-	if !form.Has("password") {
-		p.ask(w, r, http.StatusForbidden, c)
-		return form, false
-	}
-	wait, ok, err := p.check(r, person, credential, form.Get("password"))
+	known, err := p.Proofs.HasPassword(r.Context(), person.Account.ID)
 	switch {
 	case err != nil:
 		p.Pages.Error(w, r, err)
-	case wait > 0:
-		seconds := strconv.Itoa(int((wait + time.Second - 1) / time.Second))
-		w.Header().Set("Retry-After", seconds)
-		c.Error = "Too many attempts. Try again in " + seconds + " seconds."
+		return form, false
+	case !known:
+		c.Again = browser.WithReturnTo("/login", "/account")
+		p.ask(w, r, http.StatusForbidden, c)
+		return form, false
+	case !form.Has("password"):
+		p.ask(w, r, http.StatusForbidden, c)
+		return form, false
+	}
+	_, err = p.Proofs.Check(r.Context(), person.Account, form.Get("password"), browser.ClientAddress(r))
+	paused, isPaused := errors.AsType[*proof.PausedError](err)
+	switch {
+	case isPaused:
+		c.Error = paused.Tell(w)
 		p.ask(w, r, http.StatusTooManyRequests, c)
-	case !ok:
+	case errors.Is(err, proof.ErrWrong), errors.Is(err, proof.ErrNoPassword):
 		c.Error = "The password is wrong."
 		p.ask(w, r, http.StatusForbidden, c)
+	case err != nil:
+		p.Pages.Error(w, r, err)
 	}
-	return form, ok
-}
-
-func (p *Pages) check(r *http.Request, person signedin.Person, c auth.Credential, plain string) (wait time.Duration, ok bool, err error) {
-	address := browser.ClientAddress(r)
-	if wait, err = p.Guard.Attempt(r.Context(), person.Account.Email, address); err != nil || wait > 0 {
-		return wait, false, err
-	}
-	if len(plain) > 4*password.MaxLength {
-		return 0, false, nil
-	}
-	if ok, err = p.Hasher.Verify(r.Context(), c.PasswordHash, plain); err != nil || !ok {
-		return 0, false, err
-	}
-	return 0, true, p.Guard.Succeeded(r.Context(), person.Account.Email, address)
+	return form, err == nil
 }
 
 func (p *Pages) ask(w http.ResponseWriter, r *http.Request, status int, c confirmation) {

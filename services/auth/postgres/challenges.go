@@ -178,6 +178,9 @@ func (s *Challenges) MeetChallenge(ctx context.Context, id string, p auth.Purpos
 				return err
 			}
 		}
+		if err := linkProven(ctx, tx, met.ID, now); err != nil {
+			return err
+		}
 		if err := proven(ctx, met); err != nil {
 			return err
 		}

@@ -54,7 +54,7 @@ func (s *Endings) endUser(ctx context.Context, tx bun.Tx, userID, reason string,
 // forget removes what is known about the person. Ended sessions stay for their
 // while, so that a token of theirs is recognised, but not whence they came.
 func (s *Endings) forget(ctx context.Context, tx bun.Tx, userID string) error {
-	for _, table := range []string{"credentials", "challenges", "known_devices", "identities"} {
+	for _, table := range []string{"credentials", "challenges", "known_devices", "identities", "pending_identities"} {
 		var exists bool
 		if err := tx.QueryRowContext(ctx, `SELECT to_regclass(?) IS NOT NULL`, table).Scan(&exists); err != nil {
 			return err

@@ -31,6 +31,8 @@ func (s *Sweeper) Sweep(ctx context.Context, now time.Time) (removed int64, err 
 		{"refresh_families", "expires_at", day},
 		{"sessions", "expires_at", 30 * day},
 		{"login_attempts", "last_at", day},
+		{"social_flows", "expires_at", 0},
+		{"pending_identities", "expires_at", 0},
 		{"known_devices", "last_used_at", 365 * day},
 	} {
 		tag, err := s.db.Pool.Exec(ctx, `DELETE FROM `+table.name+` WHERE `+table.column+` < $1`, clock(now.Add(-table.keep)))
