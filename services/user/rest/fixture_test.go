@@ -23,6 +23,7 @@ import (
 // test header instead of an internal token.
 type fixture struct {
 	url      string
+	api      *rest.API
 	db       *database.DB
 	accounts *user.Accounts
 	callers  map[string]identity.Principal
@@ -50,6 +51,7 @@ func setUp(t *testing.T) *fixture {
 	if err != nil {
 		t.Fatal(err)
 	}
+	f.api = h
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if p, ok := f.callers[r.Header.Get(asHeader)]; ok {
 			r = r.WithContext(identity.WithPrincipal(r.Context(), p))

@@ -49,35 +49,43 @@ type preferenceOutput struct {
 	Body user.Document
 }
 
-type namespaceInput struct {
-	Namespace string `path:"namespace" pattern:"^[a-z0-9][a-z0-9._-]{0,63}$" maxLength:"64" doc:"Whose preferences these are, such as an application's name" example:"ui"`
-}
+// huma finds no parameters in embedded structs that are not exported: each
+// input lists its own.
+type (
+	myPreferenceInput struct {
+		Namespace string `path:"namespace" pattern:"^[a-z0-9][a-z0-9._-]{0,63}$" maxLength:"64" doc:"Whose preferences these are, such as an application's name" example:"ui"`
+	}
+	preferenceInput struct {
+		ID        string `path:"id" doc:"The user's id, or me"`
+		Namespace string `path:"namespace" pattern:"^[a-z0-9][a-z0-9._-]{0,63}$" maxLength:"64" doc:"Whose preferences these are, such as an application's name" example:"ui"`
+	}
+	changeMyPreferenceInput struct {
+		Namespace   string `path:"namespace" pattern:"^[a-z0-9][a-z0-9._-]{0,63}$" maxLength:"64" doc:"Whose preferences these are, such as an application's name" example:"ui"`
+		IfMatch     string `header:"If-Match" doc:"The ETag that the change is based on"`
+		IfNoneMatch string `header:"If-None-Match" doc:"*: only if the namespace is unset"`
+		RawBody     []byte
+	}
+	changePreferenceInput struct {
+		ID          string `path:"id" doc:"The user's id, or me"`
+		Namespace   string `path:"namespace" pattern:"^[a-z0-9][a-z0-9._-]{0,63}$" maxLength:"64" doc:"Whose preferences these are, such as an application's name" example:"ui"`
+		IfMatch     string `header:"If-Match" doc:"The ETag that the change is based on"`
+		IfNoneMatch string `header:"If-None-Match" doc:"*: only if the namespace is unset"`
+		RawBody     []byte
+	}
+	deleteMyPreferenceInput struct {
+		Namespace string `path:"namespace" pattern:"^[a-z0-9][a-z0-9._-]{0,63}$" maxLength:"64" doc:"Whose preferences these are, such as an application's name" example:"ui"`
+		IfMatch   string `header:"If-Match" doc:"The ETag that the removal is based on"`
+	}
+	deletePreferenceInput struct {
+		ID        string `path:"id" doc:"The user's id, or me"`
+		Namespace string `path:"namespace" pattern:"^[a-z0-9][a-z0-9._-]{0,63}$" maxLength:"64" doc:"Whose preferences these are, such as an application's name" example:"ui"`
+		IfMatch   string `header:"If-Match" doc:"The ETag that the removal is based on"`
+	}
+)
 
-type preferenceInput struct {
-	ID string `path:"id" doc:"The user's id, or me"`
-	namespaceInput
-}
-
-type changeMyPreferenceInput struct {
-	namespaceInput
-	IfMatch     string `header:"If-Match" doc:"The ETag that the change is based on"`
-	IfNoneMatch string `header:"If-None-Match" doc:"*: only if the namespace is unset"`
-	RawBody     []byte
-}
-
-type changePreferenceInput struct {
-	ID string `path:"id" doc:"The user's id, or me"`
-	changeMyPreferenceInput
-}
-
-type deleteMyPreferenceInput struct {
-	namespaceInput
-	IfMatch string `header:"If-Match" doc:"The ETag that the removal is based on"`
-}
-
-type deletePreferenceInput struct {
-	ID string `path:"id" doc:"The user's id, or me"`
-	deleteMyPreferenceInput
+// mine is the change of the caller's own.
+func (in *changeMyPreferenceInput) mine() changePreferenceInput {
+	return changePreferenceInput{"me", in.Namespace, in.IfMatch, in.IfNoneMatch, in.RawBody}
 }
 
 func (a *api) preferenceOperations() {
@@ -98,19 +106,19 @@ func (a *api) preferenceOperations() {
 		OperationID: "replacePreferences", Method: http.MethodPut, Path: item, Tags: []string{"preferences"},
 		Summary: "Set the preferences of one namespace", RequestBody: body[user.Document](a, false),
 	}, func(ctx context.Context, in *changePreferenceInput) (*preferenceOutput, error) {
-		return a.putPreference(ctx, in.ID, &in.changeMyPreferenceInput)
+		return a.putPreference(ctx, *in)
 	})
 	register(a, huma.Operation{
 		OperationID: "updatePreferences", Method: http.MethodPatch, Path: item, Tags: []string{"preferences"},
 		Summary: "Change the preferences of one namespace by merge patch", RequestBody: body[user.Document](a, true),
 	}, func(ctx context.Context, in *changePreferenceInput) (*preferenceOutput, error) {
-		return a.patchPreference(ctx, in.ID, &in.changeMyPreferenceInput)
+		return a.patchPreference(ctx, *in)
 	})
 	register(a, huma.Operation{
 		OperationID: "deletePreferences", Method: http.MethodDelete, Path: item, Tags: []string{"preferences"},
 		Summary: "Remove the preferences of one namespace", DefaultStatus: http.StatusNoContent,
 	}, func(ctx context.Context, in *deletePreferenceInput) (*struct{}, error) {
-		return nil, a.deletePreference(ctx, in.ID, &in.deleteMyPreferenceInput)
+		return nil, a.deletePreference(ctx, *in)
 	})
 }
 
@@ -124,26 +132,26 @@ func (a *api) myPreferenceOperations() {
 	register(a, huma.Operation{
 		OperationID: "getMyPreferences", Method: http.MethodGet, Path: item, Tags: []string{"me"},
 		Summary: "Read the caller's preferences of one namespace",
-	}, func(ctx context.Context, in *namespaceInput) (*preferenceOutput, error) {
+	}, func(ctx context.Context, in *myPreferenceInput) (*preferenceOutput, error) {
 		return a.getPreference(ctx, "me", in.Namespace)
 	})
 	register(a, huma.Operation{
 		OperationID: "replaceMyPreferences", Method: http.MethodPut, Path: item, Tags: []string{"me"},
 		Summary: "Set the caller's preferences of one namespace", RequestBody: body[user.Document](a, false),
 	}, func(ctx context.Context, in *changeMyPreferenceInput) (*preferenceOutput, error) {
-		return a.putPreference(ctx, "me", in)
+		return a.putPreference(ctx, in.mine())
 	})
 	register(a, huma.Operation{
 		OperationID: "updateMyPreferences", Method: http.MethodPatch, Path: item, Tags: []string{"me"},
 		Summary: "Change the caller's preferences of one namespace by merge patch", RequestBody: body[user.Document](a, true),
 	}, func(ctx context.Context, in *changeMyPreferenceInput) (*preferenceOutput, error) {
-		return a.patchPreference(ctx, "me", in)
+		return a.patchPreference(ctx, in.mine())
 	})
 	register(a, huma.Operation{
 		OperationID: "deleteMyPreferences", Method: http.MethodDelete, Path: item, Tags: []string{"me"},
 		Summary: "Remove the caller's preferences of one namespace", DefaultStatus: http.StatusNoContent,
 	}, func(ctx context.Context, in *deleteMyPreferenceInput) (*struct{}, error) {
-		return nil, a.deletePreference(ctx, "me", in)
+		return nil, a.deletePreference(ctx, deletePreferenceInput{"me", in.Namespace, in.IfMatch})
 	})
 }
 
@@ -175,23 +183,23 @@ func (a *api) getPreference(ctx context.Context, id, namespace string) (*prefere
 	return &preferenceOutput{ETag: preferenceTag(p), Body: p.Value}, nil
 }
 
-func (a *api) putPreference(ctx context.Context, id string, in *changeMyPreferenceInput) (*preferenceOutput, error) {
-	return a.editPreference(ctx, id, in, func(user.Document) (user.Document, error) {
+func (a *api) putPreference(ctx context.Context, in changePreferenceInput) (*preferenceOutput, error) {
+	return a.editPreference(ctx, in, func(user.Document) (user.Document, error) {
 		return document(in.RawBody)
 	})
 }
 
-func (a *api) patchPreference(ctx context.Context, id string, in *changeMyPreferenceInput) (*preferenceOutput, error) {
-	return a.editPreference(ctx, id, in, func(current user.Document) (user.Document, error) {
+func (a *api) patchPreference(ctx context.Context, in changePreferenceInput) (*preferenceOutput, error) {
+	return a.editPreference(ctx, in, func(current user.Document) (user.Document, error) {
 		patch, err := document(in.RawBody)
 		return current.Patch(patch), err
 	})
 }
 
-func (a *api) editPreference(ctx context.Context, id string, in *changeMyPreferenceInput,
+func (a *api) editPreference(ctx context.Context, in changePreferenceInput,
 	edit func(user.Document) (user.Document, error),
 ) (*preferenceOutput, error) {
-	who, err := reach(ctx, id, rbac.UsersWrite)
+	who, err := reach(ctx, in.ID, rbac.UsersWrite)
 	if err != nil {
 		return nil, err
 	}
@@ -213,8 +221,8 @@ func (a *api) editPreference(ctx context.Context, id string, in *changeMyPrefere
 	return &preferenceOutput{ETag: preferenceTag(p), Body: p.Value}, nil
 }
 
-func (a *api) deletePreference(ctx context.Context, id string, in *deleteMyPreferenceInput) error {
-	who, err := reach(ctx, id, rbac.UsersWrite)
+func (a *api) deletePreference(ctx context.Context, in deletePreferenceInput) error {
+	who, err := reach(ctx, in.ID, rbac.UsersWrite)
 	if err != nil {
 		return err
 	}
