@@ -73,6 +73,19 @@ type Client struct {
 	Admin                bool
 	Secrets              []ClientSecret
 	CreatedAt, UpdatedAt time.Time
+	// Version counts changes.
+	Version int64
+}
+
+// SecretRotation gives a confidential client another secret.
+type SecretRotation struct {
+	ClientID string
+	// Version is the one that the client must have; 0 takes any.
+	Version int64
+	Secret  ClientSecret
+	// Overlap is how long the secret before still counts; 0: not at all.
+	Overlap time.Duration
+	Now     time.Time
 }
 
 // MayUse reports whether the client was registered with the grant type.

@@ -1,8 +1,8 @@
 // Package clients owns the administrators' API for OAuth clients (/v1/clients):
-// create, list, read and delete.
+// create, list, read, change and delete, and giving out another secret.
 //
-// Changing a client, rotating its secret and dynamic registration (RFC 7591)
-// come later. What a client may do is left to the OAuth endpoints.
+// Dynamic registration (RFC 7591) comes later. What a client may do is left to
+// the OAuth endpoints.
 package clients
 
 import (
@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"gatehouse.example/internal/audit"
 	"gatehouse.example/internal/identity"
 	"gatehouse.example/internal/problem"
 	"gatehouse.example/internal/rbac"
@@ -23,8 +24,10 @@ import (
 
 // Store stores clients.
 type Store interface {
-	CreateClient(ctx context.Context, c auth.Client) error
+	Creator
 	Client(ctx context.Context, id string) (auth.Client, error)
+	UpdateClient(ctx context.Context, c auth.Client, r audit.Record) error
+	RotateClientSecret(ctx context.Context, n auth.SecretRotation, r audit.Record) (version int64, err error)
 	ListClients(ctx context.Context, after string, limit int) ([]auth.Client, error)
 }
 
@@ -37,6 +40,9 @@ type Ender interface {
 type Options struct {
 	Store Store
 	Ender Ender
+	// Changed is called once what a client may do has changed, or the client
+	// is gone. nil: nobody is told.
+	Changed func(ctx context.Context, kind, id string)
 	// Now is the clock. nil: time.Now.
 	Now func() time.Time
 }
@@ -49,11 +55,14 @@ func New(o Options) *API {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	if o.Changed == nil {
+		o.Changed = func(context.Context, string, string) {}
+	}
 	return &API{o}
 }
 
 // View is a client as it is answered. Its secret is in the answer to its
-// creation alone.
+// creation and its rotation alone.
 type View struct {
 	ClientID                string           `json:"client_id"`
 	ClientSecret            string           `json:"client_secret,omitempty"`
@@ -105,12 +114,13 @@ func (a *API) Create(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Location", "/v1/clients/"+view.ClientID)
+	rest.SetETag(w, 1)
 	rest.Write(w, r, http.StatusCreated, view)
 }
 
 // Creator stores new clients.
 type Creator interface {
-	CreateClient(ctx context.Context, c auth.Client) error
+	CreateClient(ctx context.Context, c auth.Client, r audit.Record) error
 }
 
 // Register stores a new client for the caller. The view holds its secret, which
@@ -130,7 +140,15 @@ func Register(ctx context.Context, store Creator, caller identity.Principal, bod
 		view.ClientSecret = opaque.New()
 		client.Secrets = []auth.ClientSecret{{ID: uuid.NewString(), Hash: opaque.Hash(view.ClientSecret)}}
 	}
-	if err := store.CreateClient(ctx, client); err != nil {
+	record, err := audit.New(ctx, "auth", "client.created", "client", client.ID, now)
+	if err != nil {
+		return View{}, err
+	}
+	record = record.By(caller.Kind, caller.Subject).With("name", client.Name).With("scopes", auth.FormatScope(client.Scopes))
+	if client.Admin {
+		record = record.With("admin", "true")
+	}
+	if err := store.CreateClient(ctx, client, record); err != nil {
 		return View{}, err
 	}
 	return view, nil
@@ -169,18 +187,6 @@ func (a *API) Read(w http.ResponseWriter, r *http.Request) {
 		rest.Fail(w, r, err)
 		return
 	}
+	rest.SetETag(w, client.Version)
 	rest.Write(w, r, http.StatusOK, viewOf(client))
-}
-
-// Delete answers DELETE /v1/clients/{id}.
-func (a *API) Delete(w http.ResponseWriter, r *http.Request) {
-	err := need(r, rbac.ClientsWrite)
-	if err == nil {
-		err = a.Ender.DeleteClient(r.Context(), r.PathValue("id"), a.Now())
-	}
-	if err != nil {
-		rest.Fail(w, r, err)
-		return
-	}
-	w.WriteHeader(http.StatusNoContent)
 }

@@ -1,6 +1,11 @@
 // Package introspect owns the introspection endpoint (RFC 7662): it says of a
-// token what it allows, to the client that it was issued to and to the client
-// that it is meant for, and "inactive" to everybody else.
+// token what it allows, to the client that it was issued to and to the clients
+// that it is meant for, and "inactive" to everybody else. A token is meant for a
+// client whose resource is in its audience; one for Gatehouse itself, for the
+// clients of administrators.
+//
+// What is no token of a client is inactive here: API keys, ID tokens, and what
+// the gateway makes for services.
 //
 // Gateways do not ask here: they verify tokens themselves and follow the
 // revocation list.
@@ -8,6 +13,7 @@ package introspect
 
 import (
 	"context"
+	"crypto/subtle"
 	"errors"
 	"net/http"
 	"slices"
@@ -118,7 +124,7 @@ func (e *Endpoint) accessToken(ctx context.Context, client auth.Client, token st
 		return Response{}, nil //nolint:nilerr // RFC 7662 §2.2: a bad token is an answer, not an error
 	}
 	c := verified.Claims
-	if c.ClientID != client.ID && !slices.Contains(c.Audience, client.ID) {
+	if c.ClientID != client.ID && !meantFor(client, c.Audience) {
 		return Response{}, nil
 	}
 	ended, err := e.Endings.AccessTokenEnded(ctx, c.ID, c.SessionID, c.ClientID)
@@ -135,6 +141,22 @@ func (e *Endpoint) accessToken(ctx context.Context, client auth.Client, token st
 	return r, nil
 }
 
+// meantFor reports whether the client serves something in the audience
+// (RFC 7662 §4: others must not learn what a token allows).
+func meantFor(client auth.Client, audience []string) bool {
+	for _, a := range audience {
+		switch {
+		case a == auth.DefaultAudience:
+			if client.Admin {
+				return true
+			}
+		case a == client.ID, slices.Contains(client.Resources, a):
+			return true
+		}
+	}
+	return false
+}
+
 func (e *Endpoint) refreshToken(ctx context.Context, client auth.Client, id, token string) (Response, error) {
 	f, err := e.Families.Family(ctx, id)
 	switch {
@@ -142,7 +164,7 @@ func (e *Endpoint) refreshToken(ctx context.Context, client auth.Client, id, tok
 		return Response{}, nil
 	case err != nil:
 		return Response{}, err
-	case f.ClientID != client.ID, f.Usable(e.Now()) != nil, !slices.Equal(f.CurrentHash, opaque.Hash(token)):
+	case f.ClientID != client.ID, f.Usable(e.Now()) != nil, subtle.ConstantTimeCompare(f.CurrentHash, opaque.Hash(token)) != 1:
 		return Response{}, nil
 	}
 	end := f.ExpiresAt

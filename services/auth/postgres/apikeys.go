@@ -7,7 +7,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/uptrace/bun"
-	"github.com/uptrace/bun/dialect/pgdialect"
 
 	"gatehouse.example/internal/audit"
 	"gatehouse.example/internal/database"
@@ -32,7 +31,7 @@ func scanAPIKey(row interface{ Scan(dest ...any) error }) (auth.APIKey, error) {
 func (s *APIKeys) CreateAPIKey(ctx context.Context, k auth.APIKey, r audit.Record) error {
 	err := s.db.InTx(ctx, func(ctx context.Context, tx bun.Tx) error {
 		if _, err := tx.ExecContext(ctx, `INSERT INTO api_keys (id, name, owner_kind, owner_id, scopes, hash, created_at, expires_at) VALUES (?::uuid, ?, ?, ?, ?::text[], ?, ?, ?)`,
-			k.ID, k.Name, k.OwnerKind, k.OwnerID, pgdialect.Array(list(k.Scopes)), k.Hash, clock(k.CreatedAt), clockOf(k.ExpiresAt)); err != nil {
+			k.ID, k.Name, k.OwnerKind, k.OwnerID, array(k.Scopes), k.Hash, clock(k.CreatedAt), clockOf(k.ExpiresAt)); err != nil {
 			return err
 		}
 		return audit.Write(ctx, tx, r)

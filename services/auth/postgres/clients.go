@@ -2,10 +2,15 @@ package postgres
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/uptrace/bun"
 
+	"gatehouse.example/internal/audit"
 	"gatehouse.example/internal/database"
 	"gatehouse.example/services/auth"
 )
@@ -17,12 +22,12 @@ type Clients struct{ db *database.DB }
 func NewClients(db *database.DB) *Clients { return &Clients{db} }
 
 const clientColumns = `c.id, c.name, c.type, c.redirect_uris, c.post_logout_redirect_uris, c.grant_types, c.scopes, c.resources,
-	c.token_endpoint_auth_method, c.first_party, c.admin, c.created_at, c.updated_at`
+	c.token_endpoint_auth_method, c.first_party, c.admin, c.created_at, c.updated_at, c.version`
 
 func scanClient(row pgx.Row, c *auth.Client, more ...any) error {
 	var grants []string
 	err := row.Scan(append([]any{&c.ID, &c.Name, (*string)(&c.Type), &c.RedirectURIs, &c.PostLogoutRedirectURIs, &grants, &c.Scopes, &c.Resources,
-		(*string)(&c.TokenEndpointAuthMethod), &c.FirstParty, &c.Admin, &c.CreatedAt, &c.UpdatedAt}, more...)...)
+		(*string)(&c.TokenEndpointAuthMethod), &c.FirstParty, &c.Admin, &c.CreatedAt, &c.UpdatedAt, &c.Version}, more...)...)
 	for _, g := range grants {
 		c.GrantTypes = append(c.GrantTypes, auth.GrantType(g))
 	}
@@ -48,31 +53,100 @@ func (s *Clients) Client(ctx context.Context, id string) (auth.Client, error) {
 	return c, nil
 }
 
-// CreateClient stores a new client with its secrets.
-func (s *Clients) CreateClient(ctx context.Context, c auth.Client) error {
-	tx, err := s.db.Pool.Begin(ctx)
-	if err != nil {
-		return fmt.Errorf("create client %q: %w", c.ID, err)
-	}
-	defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }() // after Commit it does nothing
-	_, err = tx.Exec(ctx, `INSERT INTO clients (id, name, type, redirect_uris, post_logout_redirect_uris, grant_types, scopes, resources,
-			token_endpoint_auth_method, first_party, admin, created_at, updated_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`,
-		c.ID, c.Name, string(c.Type), list(c.RedirectURIs), list(c.PostLogoutRedirectURIs), list(c.GrantTypes), list(c.Scopes), list(c.Resources),
-		string(c.TokenEndpointAuthMethod), c.FirstParty, c.Admin, clock(c.CreatedAt), clock(c.UpdatedAt))
-	for _, secret := range c.Secrets {
-		if err == nil {
-			_, err = tx.Exec(ctx, `INSERT INTO client_secrets (id, client_id, hash, created_at, expires_at) VALUES ($1::uuid, $2, $3, $4, $5)`,
-				secret.ID, c.ID, secret.Hash, clock(c.CreatedAt), secret.ExpiresAt)
+// CreateClient stores a new client with its secrets and the record of it.
+func (s *Clients) CreateClient(ctx context.Context, c auth.Client, r audit.Record) error {
+	err := s.db.InTx(ctx, func(ctx context.Context, tx bun.Tx) error {
+		if _, err := tx.ExecContext(ctx, `INSERT INTO clients (id, name, type, redirect_uris, post_logout_redirect_uris, grant_types, scopes, resources,
+				token_endpoint_auth_method, first_party, admin, created_at, updated_at)
+			VALUES (?, ?, ?, ?::text[], ?::text[], ?::text[], ?::text[], ?::text[], ?, ?, ?, ?, ?)`,
+			c.ID, c.Name, string(c.Type), array(c.RedirectURIs), array(c.PostLogoutRedirectURIs), array(c.GrantTypes), array(c.Scopes), array(c.Resources),
+			string(c.TokenEndpointAuthMethod), c.FirstParty, c.Admin, clock(c.CreatedAt), clock(c.UpdatedAt)); err != nil {
+			return err
 		}
-	}
-	if err == nil {
-		err = tx.Commit(ctx)
-	}
+		for _, secret := range c.Secrets {
+			if err := addSecret(ctx, tx, c.ID, secret, c.CreatedAt); err != nil {
+				return err
+			}
+		}
+		return audit.Write(ctx, tx, r)
+	})
 	if err != nil {
 		return fmt.Errorf("create client %q: %w", c.ID, err)
 	}
 	return nil
+}
+
+func addSecret(ctx context.Context, tx bun.Tx, clientID string, secret auth.ClientSecret, now time.Time) error {
+	_, err := tx.ExecContext(ctx, `INSERT INTO client_secrets (id, client_id, hash, created_at, expires_at) VALUES (?::uuid, ?, ?, ?, ?)`,
+		secret.ID, clientID, secret.Hash, clock(now), clockOf(secret.ExpiresAt))
+	return err
+}
+
+// UpdateClient changes the client of that version, with the record of it. It
+// returns [auth.ErrConflict] if it has another version by now or is gone.
+func (s *Clients) UpdateClient(ctx context.Context, c auth.Client, r audit.Record) error {
+	err := s.db.InTx(ctx, func(ctx context.Context, tx bun.Tx) error {
+		result, err := tx.ExecContext(ctx, `UPDATE clients SET name = ?, redirect_uris = ?::text[], post_logout_redirect_uris = ?::text[], grant_types = ?::text[],
+				scopes = ?::text[], resources = ?::text[], token_endpoint_auth_method = ?, first_party = ?, admin = ?, updated_at = ?, version = version + 1
+			WHERE id = ? AND version = ?`,
+			c.Name, array(c.RedirectURIs), array(c.PostLogoutRedirectURIs), array(c.GrantTypes), array(c.Scopes), array(c.Resources),
+			string(c.TokenEndpointAuthMethod), c.FirstParty, c.Admin, clock(c.UpdatedAt), c.ID, c.Version)
+		if err != nil {
+			return err
+		}
+		if n, err := result.RowsAffected(); err != nil || n == 0 {
+			return errOr(err, auth.ErrConflict)
+		}
+		return audit.Write(ctx, tx, r)
+	})
+	if err != nil {
+		return fmt.Errorf("update client %q: %w", c.ID, err)
+	}
+	return nil
+}
+
+// RotateClientSecret gives the client another secret, with the record of it. The
+// newest one before counts until the end of the overlap, all others end at once.
+// It returns the client's new version, [auth.ErrNotFound] for a client that is
+// gone, and [auth.ErrConflict] for one that has not the version asked for.
+func (s *Clients) RotateClientSecret(ctx context.Context, n auth.SecretRotation, r audit.Record) (version int64, err error) {
+	err = s.db.InTx(ctx, func(ctx context.Context, tx bun.Tx) error {
+		// The row is locked until the end: one rotation comes after the other.
+		err := tx.QueryRowContext(ctx, `UPDATE clients SET version = version + 1, updated_at = ? WHERE id = ? RETURNING version`, clock(n.Now), n.ClientID).Scan(&version)
+		if errors.Is(err, sql.ErrNoRows) {
+			return auth.ErrNotFound
+		}
+		if err != nil {
+			return err
+		}
+		if n.Version != 0 && version != n.Version+1 {
+			return auth.ErrConflict
+		}
+		if err := endSecrets(ctx, tx, n); err != nil {
+			return err
+		}
+		if err := addSecret(ctx, tx, n.ClientID, n.Secret, n.Now); err != nil {
+			return err
+		}
+		return audit.Write(ctx, tx, r)
+	})
+	if err != nil {
+		return 0, fmt.Errorf("rotate secret of client %q: %w", n.ClientID, err)
+	}
+	return version, nil
+}
+
+func endSecrets(ctx context.Context, tx bun.Tx, n auth.SecretRotation) error {
+	if n.Overlap <= 0 {
+		_, err := tx.ExecContext(ctx, `DELETE FROM client_secrets WHERE client_id = ?`, n.ClientID)
+		return err
+	}
+	if _, err := tx.ExecContext(ctx, `DELETE FROM client_secrets WHERE client_id = ?
+		AND id <> (SELECT id FROM client_secrets WHERE client_id = ? ORDER BY created_at DESC, id DESC LIMIT 1)`, n.ClientID, n.ClientID); err != nil {
+		return err
+	}
+	_, err := tx.ExecContext(ctx, `UPDATE client_secrets SET expires_at = LEAST(expires_at, ?) WHERE client_id = ?`, clock(n.Now.Add(n.Overlap)), n.ClientID)
+	return err
 }
 
 // ListClients returns up to limit clients with ids after the given one, without

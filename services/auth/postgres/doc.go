@@ -15,6 +15,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/uptrace/bun/dialect/pgdialect"
 
 	"gatehouse.example/services/auth"
 )
@@ -62,3 +63,6 @@ func clockOf(t *time.Time) *time.Time {
 	at := clock(*t)
 	return &at
 }
+
+// array is a parameter of type text[] for bun; pgx takes list as it is.
+func array[S ~string](in []S) any { return pgdialect.Array(list(in)) }

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"time"
 
+	"gatehouse.example/internal/identity"
 	"gatehouse.example/internal/jose"
 	"gatehouse.example/services/auth"
 	"gatehouse.example/services/auth/oauth"
@@ -84,12 +85,14 @@ func (e *Endpoint) handle(w http.ResponseWriter, r *http.Request) error {
 	if !form.Has("token") {
 		return oauth.Errorf(oauth.InvalidRequest, "token is required")
 	}
+	// What ends now is recorded as the client's doing.
+	ctx := identity.WithPrincipal(r.Context(), identity.Principal{Kind: identity.KindClient, Subject: client.ID, ClientID: client.ID})
 	// token_type_hint only says where to look first (RFC 7009 §2.1); the two
 	// kinds cannot be mistaken for one another.
 	if id, err := e.Refresher.Family(form.Get("token")); err == nil {
-		return e.refreshToken(r.Context(), client, id)
+		return e.refreshToken(ctx, client, id)
 	}
-	return e.accessToken(r.Context(), client, form.Get("token"))
+	return e.accessToken(ctx, client, form.Get("token"))
 }
 
 func (e *Endpoint) refreshToken(ctx context.Context, client auth.Client, id string) error {

@@ -1,0 +1,181 @@
+package clients
+
+import (
+	"net/http"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"gatehouse.example/internal/audit"
+	"gatehouse.example/internal/identity"
+	"gatehouse.example/internal/problem"
+	"gatehouse.example/internal/rbac"
+	"gatehouse.example/services/auth"
+	"gatehouse.example/services/auth/opaque"
+	"gatehouse.example/services/auth/rest"
+)
+
+// Update answers PATCH /v1/clients/{id}. Whoever may change a client could have
+// made it as it is then. The type stays as it is.
+func (a *API) Update(w http.ResponseWriter, r *http.Request) {
+	client, err := a.update(w, r)
+	if err != nil {
+		rest.Fail(w, r, err)
+		return
+	}
+	rest.SetETag(w, client.Version)
+	rest.Write(w, r, http.StatusOK, viewOf(client))
+}
+
+func (a *API) update(w http.ResponseWriter, r *http.Request) (auth.Client, error) {
+	before, err := a.writable(r)
+	if err != nil {
+		return before, err
+	}
+	body, err := rest.ReadPatch(w, r, registrationOf(before))
+	if err != nil {
+		return before, err
+	}
+	if body.Type != before.Type {
+		return before, rest.Invalid(problem.Violation{Pointer: "/type", Detail: "cannot be changed"})
+	}
+	after, err := body.client(identity.PrincipalFrom(r.Context()))
+	if err != nil {
+		return before, err
+	}
+	after.ID, after.Secrets, after.CreatedAt, after.Version = before.ID, before.Secrets, before.CreatedAt, before.Version
+	changed := changedMembers(before, after)
+	if len(changed) == 0 {
+		return before, nil
+	}
+	record, err := audit.New(r.Context(), "auth", "client.updated", "client", before.ID, a.Now())
+	if err != nil {
+		return before, err
+	}
+	record = record.With("changed", strings.Join(changed, " "))
+	if slices.Contains(changed, "scopes") {
+		record = record.With("scopes", auth.FormatScope(after.Scopes))
+	}
+	after.UpdatedAt = a.Now()
+	if err := a.Store.UpdateClient(r.Context(), after, record); err != nil {
+		return before, err
+	}
+	a.Changed(r.Context(), string(identity.KindClient), before.ID)
+	after.Version++
+	return after, nil
+}
+
+// writable returns the client of a request that changes it, as If-Match wants it.
+func (a *API) writable(r *http.Request) (auth.Client, error) {
+	if err := need(r, rbac.ClientsWrite); err != nil {
+		return auth.Client{}, err
+	}
+	client, err := a.Store.Client(r.Context(), r.PathValue("id"))
+	if err != nil {
+		return auth.Client{}, err
+	}
+	return client, rest.CheckMatch(r, client.Version)
+}
+
+// registrationOf is the registration that makes the client as it is.
+func registrationOf(c auth.Client) Registration {
+	return Registration{
+		Name: c.Name, Type: c.Type, RedirectURIs: c.RedirectURIs, PostLogoutRedirectURIs: c.PostLogoutRedirectURIs, GrantTypes: c.GrantTypes,
+		Scopes: c.Scopes, Resources: c.Resources, TokenEndpointAuthMethod: c.TokenEndpointAuthMethod, FirstParty: c.FirstParty, Admin: c.Admin,
+	}
+}
+
+// changedMembers names what differs, sorted.
+func changedMembers(before, after auth.Client) []string {
+	pairs := map[string][2]any{
+		"name": {before.Name, after.Name}, "redirect_uris": {before.RedirectURIs, after.RedirectURIs},
+		"post_logout_redirect_uris": {before.PostLogoutRedirectURIs, after.PostLogoutRedirectURIs}, "grant_types": {before.GrantTypes, after.GrantTypes},
+		"scopes": {before.Scopes, after.Scopes}, "resources": {before.Resources, after.Resources},
+		"token_endpoint_auth_method": {before.TokenEndpointAuthMethod, after.TokenEndpointAuthMethod},
+		"first_party":                {before.FirstParty, after.FirstParty}, "admin": {before.Admin, after.Admin},
+	}
+	var changed []string
+	for name, pair := range pairs {
+		if !reflect.DeepEqual(pair[0], pair[1]) {
+			changed = append(changed, name)
+		}
+	}
+	slices.Sort(changed)
+	return changed
+}
+
+// maxOverlapSeconds is a week, as for API keys.
+const maxOverlapSeconds = 7 * 24 * 60 * 60
+
+// Rotation is the body of POST /v1/clients/{id}/rotate, which may be missing.
+type Rotation struct {
+	// OverlapSeconds is how long the old secret still counts, 0 to 604800.
+	OverlapSeconds int `json:"overlap_seconds"`
+}
+
+// Rotate answers POST /v1/clients/{id}/rotate with another secret of the client.
+func (a *API) Rotate(w http.ResponseWriter, r *http.Request) {
+	view, version, err := a.rotate(w, r)
+	if err != nil {
+		rest.Fail(w, r, err)
+		return
+	}
+	rest.SetETag(w, version)
+	rest.Write(w, r, http.StatusOK, view)
+}
+
+func (a *API) rotate(w http.ResponseWriter, r *http.Request) (View, int64, error) {
+	client, err := a.writable(r)
+	if err != nil {
+		return View{}, 0, err
+	}
+	if client.Type != auth.ClientConfidential {
+		return View{}, 0, problem.New(http.StatusConflict, "public_client", "a public client has no secret")
+	}
+	// The secret is all that the client may do: who gets to see it must be
+	// allowed as much.
+	if _, err := registrationOf(client).client(identity.PrincipalFrom(r.Context())); err != nil {
+		return View{}, 0, problem.New(http.StatusForbidden, "insufficient_scope", "the client may do more than you may do yourself")
+	}
+	var body Rotation
+	if r.ContentLength != 0 {
+		if err := rest.Read(w, r, &body); err != nil {
+			return View{}, 0, err
+		}
+	}
+	if body.OverlapSeconds < 0 || body.OverlapSeconds > maxOverlapSeconds {
+		return View{}, 0, rest.Invalid(problem.Violation{Pointer: "/overlap_seconds", Detail: "must be a number from 0 to 604800"})
+	}
+	overlap := time.Duration(body.OverlapSeconds) * time.Second
+	record, err := audit.New(r.Context(), "auth", "client.secret_rotated", "client", client.ID, a.Now())
+	if err != nil {
+		return View{}, 0, err
+	}
+	view := viewOf(client)
+	view.ClientSecret, view.UpdatedAt = opaque.New(), a.Now()
+	rotation := auth.SecretRotation{
+		ClientID: client.ID, Secret: auth.ClientSecret{ID: uuid.NewString(), Hash: opaque.Hash(view.ClientSecret)}, Overlap: overlap, Now: a.Now(),
+	}
+	if rest.Conditional(r) {
+		rotation.Version = client.Version
+	}
+	version, err := a.Store.RotateClientSecret(r.Context(), rotation, record.With("overlap", overlap.String()))
+	return view, version, err
+}
+
+// Delete answers DELETE /v1/clients/{id}.
+func (a *API) Delete(w http.ResponseWriter, r *http.Request) {
+	client, err := a.writable(r)
+	if err == nil {
+		err = a.Ender.DeleteClient(r.Context(), client.ID, a.Now())
+	}
+	if err != nil {
+		rest.Fail(w, r, err)
+		return
+	}
+	a.Changed(r.Context(), string(identity.KindClient), client.ID)
+	w.WriteHeader(http.StatusNoContent)
+}
