@@ -125,19 +125,34 @@ func (r *remote) token(ctx context.Context) (string, error) {
 
 // post sends in to path as JSON and reads the answer into out.
 func (r *remote) post(ctx context.Context, path string, in, out any) error {
+	return r.call(ctx, http.MethodPost, path, in, out)
+}
+
+// get reads the answer of path into out.
+func (r *remote) get(ctx context.Context, path string, out any) error {
+	return r.call(ctx, http.MethodGet, path, nil, out)
+}
+
+// call sends in to path as JSON and reads the answer into out. A nil in is no
+// body; a nil out expects none.
+func (r *remote) call(ctx context.Context, method, path string, in, out any) error {
 	token, err := r.token(ctx)
 	if err != nil {
 		return err
 	}
-	body, err := json.Marshal(in)
+	var body []byte
+	if in != nil {
+		if body, err = json.Marshal(in); err != nil {
+			return err
+		}
+	}
+	req, err := http.NewRequestWithContext(ctx, method, r.issuer+path, bytes.NewReader(body))
 	if err != nil {
 		return err
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, r.issuer+path, bytes.NewReader(body))
-	if err != nil {
-		return err
+	if in != nil {
+		req.Header.Set("Content-Type", "application/json")
 	}
-	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Authorization", "Bearer "+token)
 	return r.send(req, out)
 }
@@ -157,6 +172,9 @@ func (r *remote) send(req *http.Request, out any) error {
 	}
 	if res.StatusCode/100 != 2 {
 		return answerError(res.Status, body)
+	}
+	if out == nil {
+		return nil
 	}
 	return json.Unmarshal(body, out)
 }

@@ -126,7 +126,32 @@ func (i *infrastructure) startNATS() error {
 	}
 	i.onStop("nats", func(context.Context) error { server.Stop(); return nil })
 	i.natsURL, i.inProcess = server.URL(), server
-	return nil
+	return i.publishBus()
+}
+
+// BusFile is the file below the data folder in which "dev" says where its NATS
+// server is, for commands that work on events. It holds the server's token.
+const BusFile = "nats.json"
+
+// BusAddress is what BusFile holds.
+type BusAddress struct {
+	URL string `json:"url"`
+}
+
+// publishBus writes BusFile for as long as the server runs.
+func (i *infrastructure) publishBus() error {
+	text, err := json.Marshal(BusAddress{URL: i.natsURL})
+	if err != nil {
+		return err
+	}
+	file := i.cfg.ResolveData(BusFile)
+	i.onStop(BusFile, func(context.Context) error {
+		if err := os.Remove(file); !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+		return nil
+	})
+	return adviseData(i.cfg.Data, writePrivate(file, append(text, '\n')))
 }
 
 // startPostgres starts the supervised local server unless an existing one is
