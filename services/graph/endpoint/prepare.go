@@ -43,7 +43,8 @@ func (e *Endpoint) prepare(ctx context.Context, in request) (operation *graphql.
 	if chosen == nil {
 		return nil, coded(graph.CodeValidationFailed, gqlerror.Errorf("operationName must name one of the document's operations"))
 	}
-	operation, errs = e.exec.CreateOperationContext(withPrepared(ctx, doc), &graphql.RawParams{
+	ctx = withPrepared(graphql.StartOperationTrace(ctx), doc)
+	operation, errs = e.exec.CreateOperationContext(ctx, &graphql.RawParams{
 		Query: in.query, OperationName: in.operationName, Variables: in.variables,
 	})
 	if errs != nil { // what is left to find is a variable's value
