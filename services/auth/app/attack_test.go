@@ -66,7 +66,7 @@ func TestCodeIsRedeemedOnce(t *testing.T) {
 	}
 }
 
-// TestRefreshHasOneSuccessor refreshes one token 60 times at once: all get the
+// TestRefreshHasOneSuccessor refreshes one token 200 times at once: all get the
 // same successor within the grace window.
 func TestRefreshHasOneSuccessor(t *testing.T) {
 	s := start(t)
@@ -75,7 +75,7 @@ func TestRefreshHasOneSuccessor(t *testing.T) {
 	first := b.tokens(client.ClientID)
 	var mu sync.Mutex
 	successors := map[string]int{}
-	simultaneously(60, func(int) {
+	simultaneously(200, func(int) {
 		resp := b.post("/oauth2/token", refreshForm(client.ClientID, first.RefreshToken))
 		var got tokens
 		resp.into(t, &got)
@@ -323,7 +323,9 @@ func TestCrossSite(t *testing.T) {
 	b.post("/login", form, "Origin", "null").want(t, http.StatusForbidden)
 	b.post("/login", form, "Origin", issuer).want(t, http.StatusSeeOther)
 	b.post("/login", form, "Sec-Fetch-Site", "same-origin", "Origin", "null").want(t, http.StatusSeeOther)
-	for _, path := range []string{"/login", "/register", "/verify", "/setup", "/account"} {
+	for _, path := range []string{
+		"/login", "/register", "/verify", "/setup", "/reset", "/reset?challenge=x", "/account", "/account/password", "/account/email", "/account/sessions",
+	} {
 		h := b.get(path).Header
 		for name, want := range map[string]string{
 			"Content-Security-Policy": "frame-ancestors 'none'", "X-Frame-Options": "DENY", "Cache-Control": "no-store", "Referrer-Policy": "same-origin",

@@ -259,7 +259,10 @@ func (s *system) mails(userID string) []event.VerificationRequested {
 
 // challengeOf returns the parameters of the link in the last mail, as the email
 // service gets it.
-func (s *system) challengeOf(userID string) url.Values {
+func (s *system) challengeOf(userID string) url.Values { return s.linkOf(userID, "/verify") }
+
+// linkOf is challengeOf for a link that leads to the given page.
+func (s *system) linkOf(userID, path string) url.Values {
 	s.t.Helper()
 	mails := s.mails(userID)
 	if len(mails) == 0 {
@@ -272,10 +275,74 @@ func (s *system) challengeOf(userID string) url.Values {
 		s.t.Fatal(err)
 	}
 	u, err := url.Parse(link.Link)
-	if err != nil || !strings.HasPrefix(link.Link, issuer+"/verify?") {
+	if err != nil || !strings.HasPrefix(link.Link, issuer+path+"?") {
 		s.t.Fatalf("link %q", link.Link)
 	}
 	return u.Query()
+}
+
+// with returns the form with further fields.
+func with(form url.Values, fields ...string) url.Values {
+	out := url.Values{}
+	for name, values := range form {
+		out[name] = values
+	}
+	for i := 0; i+1 < len(fields); i += 2 {
+		out.Set(fields[i], fields[i+1])
+	}
+	return out
+}
+
+// signIn signs in as a device of its own.
+func (s *system) signIn(login, plain string, header ...string) *browser {
+	s.t.Helper()
+	b := s.browser()
+	b.post("/login", url.Values{"login": {login}, "password": {plain}}, header...).want(s.t, http.StatusSeeOther)
+	return b
+}
+
+// events returns the data of the events of the type about a subject, the newest
+// last.
+func (s *system) events(typ, subject string) []map[string]any {
+	s.t.Helper()
+	return query[map[string]any](s, `SELECT event->'data' FROM outbox WHERE type = $1 AND aggregate = $2 ORDER BY seq`, typ, subject)
+}
+
+// records returns the audit records of an action, the newest last.
+func (s *system) records(action string) []record {
+	s.t.Helper()
+	return query[record](s, `SELECT jsonb_build_object('actor', actor_id, 'kind', subject_kind, 'subject', subject_id, 'outcome', outcome, 'details', details)
+		FROM audit_log WHERE action = $1 ORDER BY id`, action)
+}
+
+type record struct {
+	Actor, Kind, Subject, Outcome string
+	Details                       map[string]string
+}
+
+func query[T any](s *system, sql string, args ...any) []T {
+	s.t.Helper()
+	rows, err := s.db.Pool.Query(s.t.Context(), sql, args...)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer rows.Close()
+	var all []T
+	for rows.Next() {
+		var raw string
+		var v T
+		if err := rows.Scan(&raw); err != nil {
+			s.t.Fatal(err)
+		}
+		if err := json.Unmarshal([]byte(raw), &v); err != nil {
+			s.t.Fatal(err)
+		}
+		all = append(all, v)
+	}
+	if err := rows.Err(); err != nil {
+		s.t.Fatal(err)
+	}
+	return all
 }
 
 func authorizeQuery(clientID string, change ...string) url.Values {

@@ -34,6 +34,7 @@ func newPeople() *people {
 		p.answer(w, r, account, ok)
 	})
 	p.mux.HandleFunc("POST "+userapi.PathVerifyEmail, p.verify)
+	p.mux.HandleFunc("POST "+userapi.PathChangeEmail, p.changeEmail)
 	return p
 }
 
@@ -97,12 +98,40 @@ func (p *people) create(w http.ResponseWriter, r *http.Request) {
 }
 
 func (p *people) verify(w http.ResponseWriter, r *http.Request) {
+	var proof userapi.EmailProof
 	a, ok := p.accounts[r.PathValue("id")]
+	if err := json.NewDecoder(r.Body).Decode(&proof); err != nil || (ok && proof.Email != a.Email) {
+		problem.Write(w, r, problem.New(http.StatusConflict, userapi.CodeEmailChanged, ""))
+		return
+	}
 	if ok {
-		a.EmailVerified, a.Status = true, userapi.StatusActive
+		a.EmailVerified = true
+		if a.Status == userapi.StatusPending {
+			a.Status = userapi.StatusActive
+		}
 		p.accounts[a.ID] = a
 	}
 	p.answer(w, r, a, ok)
+}
+
+func (p *people) changeEmail(w http.ResponseWriter, r *http.Request) {
+	var change userapi.EmailChange
+	a, ok := p.accounts[r.PathValue("id")]
+	if err := json.NewDecoder(r.Body).Decode(&change); err != nil || !ok {
+		p.answer(w, r, a, false)
+		return
+	}
+	if owner, taken := p.find(change.Email); taken && owner.ID != a.ID {
+		problem.Write(w, r, problem.New(http.StatusConflict, userapi.CodeEmailTaken, ""))
+		return
+	}
+	if a.Email != change.Email && a.Email != change.From {
+		problem.Write(w, r, problem.New(http.StatusConflict, userapi.CodeEmailChanged, ""))
+		return
+	}
+	a.Email, a.EmailVerified = change.Email, true
+	p.accounts[a.ID] = a
+	p.answer(w, r, a, true)
 }
 
 func (p *people) byLogin(login string) userapi.Account {
