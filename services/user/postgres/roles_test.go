@@ -534,10 +534,22 @@ func TestWhoMayHandOn(t *testing.T) {
 			}
 		})
 	}
-	if err := f.accounts.Delete(f.operator, manager.ID, nil); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := f.roles.Create(as(t.Context(), manager), user.NewRole{Name: "late"}); err == nil {
-		t.Error("a deleted manager defines a role")
+	for _, status := range []user.Status{user.StatusSuspended, user.StatusDeleted} {
+		_, err := f.accounts.Update(f.operator, manager.ID, func(u *user.User) error {
+			if u.Status = status; status == user.StatusDeleted {
+				u.DeletedAt = f.now
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var lacking *user.Lacking
+		if _, err := f.roles.Create(as(t.Context(), manager), user.NewRole{Name: "late"}); !errors.As(err, &lacking) {
+			t.Errorf("a %s manager defines a role: %v", status, err)
+		}
+		if err := f.assign(as(t.Context(), manager), plain.ID, "reader", "user"); !errors.As(err, &lacking) {
+			t.Errorf("a %s manager gives a role: %v", status, err)
+		}
 	}
 }
