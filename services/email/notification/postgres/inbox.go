@@ -28,7 +28,7 @@ func (s *Store) List(ctx context.Context, q notification.Query) ([]notification.
 	if err := query.Scan(ctx); err != nil {
 		return nil, fmt.Errorf("list notifications: %w", err)
 	}
-	return notifications(rows)
+	return notifications(rows), nil
 }
 
 // Unread implements [notification.Inbox] and [notification.Feed].
@@ -55,7 +55,7 @@ func (s *Store) MarkRead(ctx context.Context, userID, id string, now time.Time) 
 	if err != nil {
 		return notification.Notification{}, fmt.Errorf("mark notification %s as read: %w", id, err)
 	}
-	return r.notification()
+	return r.notification(), nil
 }
 
 // MarkAllRead implements [notification.Inbox].
@@ -101,5 +101,5 @@ func (s *Store) Since(ctx context.Context, userID, id string, limit int) ([]noti
 	if err != nil {
 		return nil, fmt.Errorf("read new notifications: %w", err)
 	}
-	return notifications(rows)
+	return notifications(rows), nil
 }

@@ -68,10 +68,7 @@ func add(ctx context.Context, tx bun.Tx, b inbox, n *notification.Notification) 
 	}
 	id := notification.NextID(candidate, b.LastID)
 	n.ID = id.String()
-	r, err := rowOf(*n)
-	if err != nil {
-		return false, err
-	}
+	r := rowOf(*n)
 	res, err := tx.NewInsert().Model(&r).On("CONFLICT (user_id, cause) WHERE cause IS NOT NULL DO NOTHING").Exec(ctx)
 	if err != nil {
 		return false, fmt.Errorf("insert notification: %w", err)

@@ -236,11 +236,9 @@ func (s *stream) write(ctx context.Context, text []byte) error {
 	if len(text) == 0 {
 		return nil
 	}
-	s.mu.Lock()
-	if !s.over {
-		_ = s.out.SetWriteDeadline(time.Now().Add(writeTimeout)) // a writer of tests may have none
-	}
-	s.mu.Unlock()
+	s.deadline(time.Now().Add(writeTimeout))
+	// HTTP/2 ends a stream at its deadline even if nothing is being written.
+	defer s.deadline(time.Time{})
 	if ctx.Err() != nil {
 		return errGone
 	}
@@ -251,6 +249,15 @@ func (s *stream) write(ctx context.Context, text []byte) error {
 		return errGone
 	}
 	return nil
+}
+
+// deadline sets that of writing, unless the stream is over.
+func (s *stream) deadline(t time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.over {
+		_ = s.out.SetWriteDeadline(t) // best effort: not every writer has one
+	}
 }
 
 // farewell gives what is being written a last moment.
