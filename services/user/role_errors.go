@@ -59,11 +59,17 @@ var _ error = (*RoleInUse)(nil)
 // Error counts them.
 func (e *RoleInUse) Error() string {
 	var parts []string
-	if e.Users > 0 {
+	switch {
+	case e.Users == 1:
+		parts = append(parts, "1 user")
+	case e.Users > 1:
 		parts = append(parts, fmt.Sprintf("%d users", e.Users))
 	}
-	if len(e.Roles) > 0 {
-		parts = append(parts, fmt.Sprintf("%d roles (%s)", len(e.Roles), strings.Join(e.Roles, ", ")))
+	switch names := strings.Join(e.Roles, ", "); {
+	case len(e.Roles) == 1:
+		parts = append(parts, "the role "+names)
+	case len(e.Roles) > 1:
+		parts = append(parts, fmt.Sprintf("%d roles (%s)", len(e.Roles), names))
 	}
 	return "in use by " + strings.Join(parts, " and ")
 }

@@ -50,7 +50,7 @@ func (r *Roles) CreatePermission(ctx context.Context, p Permission, key *Idempot
 // DeletePermission removes a permission that no role has. Errors:
 // [ErrPermissionNotFound], [ErrBuiltin], [RoleInUse].
 func (r *Roles) DeletePermission(ctx context.Context, name string) error {
-	if !rbac.ValidPermission(name) {
+	if !rbac.ValidPermission(name) || rbac.IsWildcard(name) {
 		return ErrPermissionNotFound
 	}
 	return r.define(ctx, func(ctx context.Context, tx Definitions, _ Authority) error {
