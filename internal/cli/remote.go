@@ -117,7 +117,7 @@ func (r *remote) token(ctx context.Context) (string, error) {
 	var answer struct {
 		AccessToken string `json:"access_token"`
 	}
-	if err := r.send(req, &answer); err != nil {
+	if _, err := r.send(req, &answer); err != nil {
 		return "", fmt.Errorf("sign in as client %q: %w", r.clientID, err)
 	}
 	return answer.AccessToken, nil
@@ -136,19 +136,29 @@ func (r *remote) get(ctx context.Context, path string, out any) error {
 // call sends in to path as JSON and reads the answer into out. A nil in is no
 // body; a nil out expects none.
 func (r *remote) call(ctx context.Context, method, path string, in, out any) error {
+	_, err := r.callIf(ctx, "", method, path, in, out)
+	return err
+}
+
+// callIf is call for what has an ETag: unless tag is empty, the call fails with
+// [errChanged] if the resource has another by now. It returns the answer's.
+func (r *remote) callIf(ctx context.Context, tag, method, path string, in, out any) (string, error) {
 	token, err := r.token(ctx)
 	if err != nil {
-		return err
+		return "", err
 	}
 	var body []byte
 	if in != nil {
 		if body, err = json.Marshal(in); err != nil {
-			return err
+			return "", err
 		}
 	}
 	req, err := http.NewRequestWithContext(ctx, method, r.issuer+path, bytes.NewReader(body))
 	if err != nil {
-		return err
+		return "", err
+	}
+	if tag != "" {
+		req.Header.Set("If-Match", tag)
 	}
 	if in != nil {
 		req.Header.Set("Content-Type", "application/json")
@@ -157,26 +167,32 @@ func (r *remote) call(ctx context.Context, method, path string, in, out any) err
 	return r.send(req, out)
 }
 
+// errChanged is what [remote.callIf] returns when somebody else was faster.
+var errChanged = errors.New("it was changed meanwhile")
+
 // maxAnswer bounds what is read of an answer, in bytes.
 const maxAnswer = 1 << 20
 
-func (r *remote) send(req *http.Request, out any) error {
+// send reads the answer into out and returns its ETag.
+func (r *remote) send(req *http.Request, out any) (tag string, err error) {
 	res, err := r.http.Do(req)
 	if err != nil {
-		return fmt.Errorf("%w: is Gatehouse running there?", err)
+		return "", fmt.Errorf("%w: is Gatehouse running there?", err)
 	}
 	defer res.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
 	if err != nil {
-		return err
+		return "", err
 	}
-	if res.StatusCode/100 != 2 {
-		return answerError(res.Status, body)
+	switch {
+	case res.StatusCode == http.StatusPreconditionFailed:
+		return "", errChanged
+	case res.StatusCode/100 != 2:
+		return "", answerError(res.Status, body)
+	case out != nil:
+		err = json.Unmarshal(body, out)
 	}
-	if out == nil {
-		return nil
-	}
-	return json.Unmarshal(body, out)
+	return res.Header.Get("ETag"), err
 }
 
 // answerError turns an error answer, problem+json or RFC 6749 §5.2, into one line.
