@@ -26,8 +26,6 @@ func negotiate(accept []string) string {
 		case mediaGraphQL, mediaJSON, mediaEvents:
 		case "*/*", "application/*":
 			name = mediaGraphQL
-		case "text/*":
-			name = mediaEvents
 		default:
 			continue
 		}
