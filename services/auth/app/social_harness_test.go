@@ -5,15 +5,22 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
+	"io"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
+
+	"github.com/google/uuid"
 
 	"gatehouse.example/internal/config"
 	"gatehouse.example/internal/event"
@@ -47,6 +54,46 @@ func TestMain(m *testing.M) {
 		_ = os.RemoveAll(dir)
 	}
 	os.Exit(code)
+}
+
+// pids is a log that keeps the number of the plugin process that runs now.
+type pids struct {
+	slog.Handler
+	last *atomic.Int64
+}
+
+func newPIDs() pids {
+	return pids{slog.NewTextHandler(io.Discard, &slog.HandlerOptions{Level: slog.LevelDebug}), &atomic.Int64{}}
+}
+
+// Handle implements [slog.Handler].
+func (p pids) Handle(_ context.Context, r slog.Record) error {
+	r.Attrs(func(a slog.Attr) bool {
+		if a.Key == "pid" && r.Message == "plugin is running" {
+			pid, _ := strconv.ParseInt(a.Value.String(), 10, 64)
+			p.last.Store(pid)
+		}
+		return true
+	})
+	return nil
+}
+
+// WithAttrs implements [slog.Handler].
+func (p pids) WithAttrs([]slog.Attr) slog.Handler { return p }
+
+// signal sends a signal to the process.
+func (p pids) signal(t *testing.T, s syscall.Signal) {
+	t.Helper()
+	deadline := time.Now().Add(10 * time.Second)
+	for p.last.Load() == 0 {
+		if time.Now().After(deadline) {
+			t.Fatal("no plugin is running")
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	if err := syscall.Kill(int(p.last.Load()), s); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // socialSystem is an auth service with two providers at one issuer each: one
@@ -216,4 +263,13 @@ type identityList struct {
 		Email       string `json:"email"`
 	} `json:"items"`
 	NextCursor json.RawMessage `json:"next_cursor"`
+}
+
+func newID(t *testing.T) string {
+	t.Helper()
+	id, err := uuid.NewV7()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return id.String()
 }
