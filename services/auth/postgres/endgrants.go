@@ -91,7 +91,7 @@ func (s *Endings) endFamilies(ctx context.Context, tx bun.Tx, reason string, now
 		if !g.Live && ended == 0 {
 			continue // it was over by itself
 		}
-		if err := record(ctx, tx, recorded{action: "grant.revoked", subjectKind: "grant", subjectID: g.ID, reason: reason, clientID: g.ClientID,
+		if err := record(ctx, tx, recorded{action: "grant.revoked", subjectKind: "grant", subjectID: g.ID, reason: reason, clientID: g.ClientID, by: actorFor(reason, g.UserID),
 			details: []string{"user_id", g.UserID, "access_tokens", strconv.Itoa(ended)}}, now); err != nil {
 			return err
 		}

@@ -107,3 +107,13 @@ func record(ctx context.Context, tx bun.Tx, what recorded, now time.Time) error 
 	}
 	return audit.Write(ctx, tx, r)
 }
+
+// actorFor is who ends what the user has where the context has no principal:
+// the person in its browser, or "", auth itself.
+func actorFor(reason, userID string) string {
+	switch reason {
+	case auth.EndedSignOut, auth.EndedRevoked, auth.EndedPassword:
+		return userID
+	}
+	return ""
+}

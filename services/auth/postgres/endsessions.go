@@ -104,7 +104,7 @@ func (s *Endings) endSession(ctx context.Context, tx bun.Tx, sessionID, reason, 
 		return err
 	}
 	if ended[0].Live {
-		if err := record(ctx, tx, recorded{action: "session.revoked", subjectKind: "session", subjectID: sessionID, reason: reason, by: userID,
+		if err := record(ctx, tx, recorded{action: "session.revoked", subjectKind: "session", subjectID: sessionID, reason: reason, by: actorFor(reason, userID),
 			details: []string{"user_id", userID}}, now); err != nil {
 			return err
 		}

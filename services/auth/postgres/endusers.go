@@ -54,18 +54,18 @@ func (s *Endings) endUser(ctx context.Context, tx bun.Tx, userID, reason string,
 // forget removes what is known about the person. Ended sessions stay for their
 // while, so that a token of theirs is recognised, but not whence they came.
 func (s *Endings) forget(ctx context.Context, tx bun.Tx, userID string) error {
-	for _, table := range []string{"credentials", "challenges", "known_devices", "identities", "pending_identities"} {
-		var exists bool
-		if err := tx.QueryRowContext(ctx, `SELECT to_regclass(?) IS NOT NULL`, table).Scan(&exists); err != nil {
-			return err
-		}
-		if !exists {
-			continue
-		}
-		if _, err := tx.ExecContext(ctx, `DELETE FROM ? WHERE user_id = ?::uuid`, bun.Ident(table), userID); err != nil {
+	for _, statement := range []string{
+		`DELETE FROM credentials WHERE user_id = ?::uuid`,
+		`DELETE FROM challenges WHERE user_id = ?::uuid`,
+		`DELETE FROM known_devices WHERE user_id = ?::uuid`,
+		`DELETE FROM identities WHERE user_id = ?::uuid`,
+		`DELETE FROM pending_identities WHERE user_id = ?::uuid`,
+		`DELETE FROM social_flows WHERE user_id = ?`,
+		`UPDATE sessions SET user_agent = '', address = '' WHERE user_id = ?::uuid`,
+	} {
+		if _, err := tx.ExecContext(ctx, statement, userID); err != nil {
 			return err
 		}
 	}
-	_, err := tx.ExecContext(ctx, `UPDATE sessions SET user_agent = '', address = '' WHERE user_id = ?::uuid`, userID)
-	return err
+	return nil
 }
