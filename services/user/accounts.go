@@ -197,8 +197,9 @@ func (a *Accounts) change(ctx context.Context,
 func (a *Accounts) check(before User, u *User) error {
 	var bad Invalid
 	u.normalise(&bad)
-	// Values that stay are not held against a schema that changed since.
-	if !u.Profile.Attributes.equal(before.Profile.Attributes) {
+	// Values that stay are not held against a schema that changed since, and
+	// who has no attributes is not held against what they would have to be.
+	if len(u.Profile.Attributes) > 0 && !u.Profile.Attributes.equal(before.Profile.Attributes) {
 		u.Profile.Attributes.check("/profile/attributes", maxAttributesBytes, &bad)
 		if a.attributes == nil {
 			bad.Add("/profile/attributes", "there are no custom attributes here")

@@ -137,9 +137,8 @@ func register[I, O any](a *api, op huma.Operation, handle func(context.Context, 
 		op.Responses = map[string]*huma.Response{}
 	}
 	a.operations = append(a.operations, op.Method+" "+op.Path)
-	if op.RequestBody != nil && !op.RequestBody.Required {
-		a.bodiless[op.Method+" "+op.Path] = true
-	}
+	mayLack := op.RequestBody != nil && !op.RequestBody.Required
+	a.bodiless[op.Method+" "+op.Path] = mayLack
 	documentValidator(&op, reflect.TypeFor[O]())
 	op.Responses["default"] = &huma.Response{
 		Description: "Problem",
@@ -157,6 +156,8 @@ func register[I, O any](a *api, op huma.Operation, handle func(context.Context, 
 		return out, nil
 	})
 	if op.RequestBody != nil {
+		// huma takes every raw body for required.
+		op.RequestBody.Required = !mayLack
 		// huma adds the raw body's own media type, which [guard] refuses.
 		delete(op.RequestBody.Content, "application/octet-stream")
 	}

@@ -44,11 +44,17 @@ func TestBadInput(t *testing.T) {
 	}
 	for _, endpoint := range [][3]string{
 		{"client", "POST", "/v1/users"},
+		{"client", "POST", "/v1/roles"}, {"client", "PATCH", "/v1/roles/user"}, {"client", "POST", "/v1/permissions"}, {"client", "POST", "/v1/authorize"},
 		{"client", "PATCH", path}, {"client", "PATCH", path + "/profile"}, {"client", "PUT", path + "/profile"}, {"client", "PUT", path + "/roles"},
 		{"me1", "PATCH", "/v1/me"}, {"me1", "PATCH", "/v1/me/profile"}, {"me1", "PUT", "/v1/me/profile"},
+		{"client", "PUT", path + "/preferences/ui"}, {"client", "PATCH", path + "/preferences/ui"},
+		{"me1", "PUT", "/v1/me/preferences/ui"}, {"me1", "PATCH", "/v1/me/preferences/ui"},
 	} {
 		for _, name := range slices.Sorted(maps.Keys(bodies)) {
 			c := bodies[name]
+			if strings.HasSuffix(endpoint[2], "/preferences/ui") && strings.Contains(name, "member") {
+				continue // any object suits a namespace without a schema
+			}
 			t.Run(endpoint[1]+" "+strings.Replace(endpoint[2], ada.ID.String(), "{id}", 1)+" "+name, func(t *testing.T) {
 				headers := []string{}
 				switch c.contentType {

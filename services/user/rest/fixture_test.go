@@ -24,6 +24,7 @@ import (
 type fixture struct {
 	url      string
 	api      *rest.API
+	store    *postgres.Store
 	db       *database.DB
 	accounts *user.Accounts
 	callers  map[string]identity.Principal
@@ -31,11 +32,13 @@ type fixture struct {
 
 const asHeader = "X-Test-As"
 
-func setUp(t *testing.T) *fixture {
+// setUp starts the API; options change what its use cases are made with.
+func setUp(t *testing.T, options ...user.Options) *fixture {
 	t.Helper()
+	options = append(options, user.Options{})
 	db := databasetest.New(t, database.MigrationSet{Service: "user", Schema: "user", Role: "gatehouse_user", FS: migrations.User})
 	store := postgres.New(db)
-	f := &fixture{db: db, accounts: user.NewAccounts(store, user.Options{})}
+	f := &fixture{db: db, store: store, accounts: user.NewAccounts(store, options[0])}
 	administrator, _, err := f.accounts.Create(t.Context(), user.New{
 		Email: "administrator@example.com", EmailVerified: true, Roles: []string{"admin"}, Origin: user.OriginAdministration,
 	})
@@ -52,6 +55,13 @@ func setUp(t *testing.T) *fixture {
 		t.Fatal(err)
 	}
 	f.api = h
+	f.url = f.serve(t, h)
+	return f
+}
+
+// serve returns the address of h, behind what stands for the internal token.
+func (f *fixture) serve(t *testing.T, h http.Handler) string {
+	t.Helper()
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if p, ok := f.callers[r.Header.Get(asHeader)]; ok {
 			r = r.WithContext(identity.WithPrincipal(r.Context(), p))
@@ -59,8 +69,7 @@ func setUp(t *testing.T) *fixture {
 		h.ServeHTTP(w, r)
 	}))
 	t.Cleanup(s.Close)
-	f.url = s.URL
-	return f
+	return s.URL
 }
 
 // person makes an active user and a caller of that name with the scopes.

@@ -20,7 +20,7 @@ import (
 const (
 	// requestsEach is how many requests each operation gets at least, and
 	// requestsMost how many until one of them succeeded.
-	requestsEach = 40
+	requestsEach = 100
 	requestsMost = 1000
 )
 
@@ -31,7 +31,11 @@ const (
 func TestRequestsFromTheDocument(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
-	f := setUp(t)
+	attributes, err := user.CompileSchema("any", []byte("true"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := setUp(t, user.Options{Attributes: attributes})
 	d := readDocument(t, f)
 	g := &generator{Rand: rand.New(rand.NewPCG(seed, 7)), document: d, known: map[string][]string{}}
 	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
