@@ -1,21 +1,6 @@
 package notification
 
-import "strings"
-
-// sign is a part of a User-Agent header and what it says.
-type sign struct{ part, name string }
-
-// The more particular comes first: every browser claims to be the others too.
-var browsers = []sign{
-	{"Edg", "Edge"}, {"OPR/", "Opera"}, {"Opera", "Opera"}, {"SamsungBrowser", "Samsung Internet"}, {"Vivaldi", "Vivaldi"},
-	{"FxiOS", "Firefox"}, {"Firefox", "Firefox"}, {"CriOS", "Chrome"}, {"Chromium", "Chromium"},
-	{"Chrome", "Chrome"}, {"Safari", "Safari"}, {"curl/", "curl"},
-}
-
-var systems = []sign{
-	{"iPhone", "iPhone"}, {"iPad", "iPad"}, {"Android", "Android"}, {"CrOS", "ChromeOS"},
-	{"Windows", "Windows"}, {"Mac OS X", "macOS"}, {"Macintosh", "macOS"}, {"Linux", "Linux"},
-}
+import "gatehouse.example/services/email"
 
 // deviceWords are "on" and "unknown" by language.
 var deviceWords = map[string][2]string{
@@ -31,7 +16,7 @@ func Device(userAgent, language string) string {
 	if !ok {
 		words = deviceWords[Languages()[0]]
 	}
-	browser, system := find(browsers, userAgent), find(systems, userAgent)
+	browser, system := email.Device(userAgent)
 	switch {
 	case browser != "" && system != "":
 		return browser + words[0] + system
@@ -40,13 +25,4 @@ func Device(userAgent, language string) string {
 	default:
 		return words[1]
 	}
-}
-
-func find(signs []sign, text string) string {
-	for _, s := range signs {
-		if strings.Contains(text, s.part) {
-			return s.name
-		}
-	}
-	return ""
 }
