@@ -3,6 +3,7 @@ package app_test
 import (
 	"context"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -23,8 +24,8 @@ import (
 	"gatehouse.example/services/user/postgres"
 )
 
-// TestRun: an abandoned registration is swept, and what happened arrives on a
-// real bus, in order.
+// TestRun: an abandoned registration is swept and an account that was deleted
+// long ago is erased; what happened arrives on a real bus, in order.
 func TestRun(t *testing.T) {
 	server, err := embedded.Start(embedded.Options{Dir: t.TempDir()})
 	if err != nil {
@@ -48,7 +49,7 @@ func TestRun(t *testing.T) {
 	}
 	db := databasetest.New(t, database.MigrationSet{Service: "user", Schema: "user", Role: "gatehouse_user", FS: migrations.User})
 	a, err := app.New(ctx, app.Options{
-		Config: config.User{PendingRetention: time.Hour}, DB: db, Bus: b,
+		Config: config.User{PendingRetention: time.Hour, DeletedRetention: time.Hour}, DB: db, Bus: b,
 		Verifier: identity.NewVerifier(authority.Roots(), domain, "gatehouse", time.Now),
 	})
 	if err != nil {
@@ -61,30 +62,43 @@ func TestRun(t *testing.T) {
 		t.Fatal(err)
 	}
 
+	gone, _, err := yesterday.Create(ctx, user.New{Email: "gone@example.com", Origin: user.OriginAdministration})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := yesterday.Delete(ctx, gone.ID, nil); err != nil {
+		t.Fatal(err)
+	}
+
 	seen := make(chan string, 10)
 	consumed, ran := make(chan error, 1), make(chan error, 1)
 	go func() {
 		consumed <- b.Consume(ctx, bus.Consumer{
-			Name: "test", Types: []string{event.TypeUserRegistered, event.TypeUserDeleted},
+			Name: "test", Types: []string{event.TypeUserRegistered, event.TypeUserDeleted, event.TypeUserErased},
 			Handle: func(_ context.Context, e event.Event) error {
-				if e.Subject == id.String() {
-					seen <- e.Type
+				switch e.Subject {
+				case id.String():
+					seen <- "ada " + e.Type
+				case gone.ID.String():
+					seen <- "gone " + e.Type
 				}
 				return nil
 			},
 		})
 	}()
 	go func() { ran <- a.Run(ctx) }()
-	var got []string
-	for len(got) < 2 {
+	got := map[string][]string{}
+	for range 6 {
 		select {
-		case typ := <-seen:
-			got = append(got, typ)
+		case one := <-seen:
+			who, typ, _ := strings.Cut(one, " ")
+			got[who] = append(got[who], typ)
 		case <-time.After(30 * time.Second):
 			t.Fatalf("events after 30 s: %v", got)
 		}
 	}
-	if diff := cmp.Diff([]string{event.TypeUserRegistered, event.TypeUserDeleted}, got); diff != "" {
+	life := []string{event.TypeUserRegistered, event.TypeUserDeleted, event.TypeUserErased}
+	if diff := cmp.Diff(map[string][]string{"ada": life, "gone": life}, got); diff != "" {
 		t.Errorf("events (-want +got):\n%s", diff)
 	}
 	cancel()
