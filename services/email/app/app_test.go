@@ -41,22 +41,25 @@ import (
 
 const domain = "test.internal"
 
-// plugins is a folder with the file transport and its checksum, made once.
+// plugins is a folder with the transports and their checksums, made once.
 var plugins = sync.OnceValues(func() (string, error) {
 	dir, err := os.MkdirTemp("", "email-app-test-")
 	if err != nil {
 		return "", err
 	}
-	path := filepath.Join(dir, "mail-file")
-	if out, err := exec.Command("go", "build", "-o", path, "gatehouse.example/plugins/mail/file").CombinedOutput(); err != nil {
-		return dir, fmt.Errorf("build plugin: %w: %s", err, out)
+	var sums []byte
+	for _, name := range []string{"file", "smtp"} {
+		path := filepath.Join(dir, "mail-"+name)
+		if out, err := exec.Command("go", "build", "-o", path, "gatehouse.example/plugins/mail/"+name).CombinedOutput(); err != nil {
+			return dir, fmt.Errorf("build plugin: %w: %s", err, out)
+		}
+		data, err := os.ReadFile(path)
+		if err != nil {
+			return dir, err
+		}
+		sums = fmt.Appendf(sums, "%x  mail-%s\n", sha256.Sum256(data), name)
 	}
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return dir, err
-	}
-	sum := fmt.Sprintf("%x  mail-file\n", sha256.Sum256(data))
-	return dir, os.WriteFile(filepath.Join(dir, pluginhost.ChecksumFile), []byte(sum), 0o600)
+	return dir, os.WriteFile(filepath.Join(dir, pluginhost.ChecksumFile), sums, 0o600)
 })
 
 func TestMain(m *testing.M) {
@@ -67,8 +70,8 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// fixture is the whole service on real parts. Only auth is played: by an HTTP
-// server whose answer a test sets.
+// fixture is the whole service on real parts. Only auth and user are played: by
+// an HTTP server whose answers a test sets.
 type fixture struct {
 	app     *app.App
 	db      *database.DB
@@ -76,10 +79,38 @@ type fixture struct {
 	data    string
 	url     string
 	gateway *http.Client
+	others  *api.Client
+	own     *mtls.Bundle
 	token   func(identity.Principal) string
 
 	mu     sync.Mutex
 	answer http.HandlerFunc
+	people map[string]userapi.Account
+}
+
+// person makes an account that the user service knows from now on.
+func (f *fixture) person(a userapi.Account) string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if a.ID == "" {
+		a.ID = uuid.NewString()
+	}
+	if f.people == nil {
+		f.people = map[string]userapi.Account{}
+	}
+	f.people[a.ID] = a
+	return a.ID
+}
+
+func (f *fixture) answerAccount(w http.ResponseWriter, r *http.Request) {
+	f.mu.Lock()
+	account, ok := f.people[r.PathValue("id")]
+	f.mu.Unlock()
+	if !ok {
+		problem.Write(w, r, problem.New(http.StatusNotFound, userapi.CodeNotFound, ""))
+		return
+	}
+	_ = json.NewEncoder(w).Encode(account)
 }
 
 func (f *fixture) auth(answer http.HandlerFunc) {
@@ -113,6 +144,7 @@ func newFixture(t *testing.T) *fixture {
 		f.mu.Unlock()
 		answer(w, r)
 	})
+	mux.HandleFunc("GET "+userapi.PathAccount, f.answerAccount)
 	auth := httptest.NewServer(mux)
 	t.Cleanup(auth.Close)
 
@@ -121,13 +153,8 @@ func newFixture(t *testing.T) *fixture {
 		t.Fatal(err)
 	}
 	own, gateway := issue(t, authority, "email"), issue(t, authority, "gateway")
-	others := api.New(api.Options{Base: auth.URL})
-	o := f.options(t, authapi.New(others), own)
-	o.Users = userapi.New(others)
-	f.app, err = app.New(t.Context(), o)
-	if err != nil {
-		t.Fatal(err)
-	}
+	f.others, f.own = api.New(api.Options{Base: auth.URL}), own
+	f.app = f.newApp(t, nil)
 	server := httptest.NewUnstartedServer(f.app.Handler())
 	server.TLS = own.ServerTLS()
 	server.StartTLS()
@@ -146,6 +173,27 @@ func newFixture(t *testing.T) *fixture {
 		return token
 	}
 	return f
+}
+
+func (f *fixture) appOptions(t *testing.T) app.Options {
+	t.Helper()
+	o := f.options(t, authapi.New(f.others), f.own)
+	o.Users = userapi.New(f.others)
+	return o
+}
+
+// newApp is one process of the service.
+func (f *fixture) newApp(t *testing.T, change func(*app.Options)) *app.App {
+	t.Helper()
+	o := f.appOptions(t)
+	if change != nil {
+		change(&o)
+	}
+	a, err := app.New(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
 }
 
 func (f *fixture) options(t *testing.T, auth *authapi.Client, own *mtls.Bundle) app.Options {
@@ -207,9 +255,14 @@ func (f *fixture) startBus(t *testing.T) {
 // run runs the service until the test ends.
 func (f *fixture) run(t *testing.T) {
 	t.Helper()
+	runApp(t, f.app)
+}
+
+func runApp(t *testing.T, a *app.App) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	go func() { done <- f.app.Run(ctx) }()
+	go func() { done <- a.Run(ctx) }()
 	t.Cleanup(func() {
 		cancel()
 		if err := <-done; err != nil {

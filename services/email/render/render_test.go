@@ -4,8 +4,11 @@ import (
 	"bytes"
 	"flag"
 	"fmt"
+	"maps"
+	netmail "net/mail"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -187,5 +190,38 @@ func TestRender(t *testing.T) {
 	}
 	if _, err := render.New(load(t), "not an address", ""); err == nil {
 		t.Error("a malformed sender was accepted")
+	}
+}
+
+// Whatever is filled in, the header has the fields that we write, each once.
+func TestHeaderInjection(t *testing.T) {
+	r, err := render.New(load(t), "Gatehouse <no-reply@example.com>", "https://id.example.com/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	fields := []string{"Auto-Submitted", "Content-Type", "Date", "From", "Message-Id", "Mime-Version", "Subject", "To"}
+	for _, title := range []string{
+		"a\r\nBcc: eve@example.com", "a\nBcc: eve@example.com\n\nbody", "a\rBcc: eve@example.com", "a\u2028Bcc: eve@example.com",
+		"a\x00\x1b[31m", "ü\r\nBcc: eve@example.com", strings.Repeat("long ", 300), "=?utf-8?q?=0D=0ABcc:_eve?=", "\xff\xfe", "", "a\u202egnp.exe",
+	} {
+		m := email.Message{ID: "0190-1", Template: "notice", Recipient: "ada@example.com", Data: map[string]string{"title": title, "text": title}}
+		mail, err := r.Render(m, email.Link{}, time.Now())
+		if err != nil {
+			t.Errorf("%q: %v", title, err)
+			continue
+		}
+		parsed, err := netmail.ReadMessage(bytes.NewReader(mail.Raw))
+		if err != nil {
+			t.Fatalf("%q: %v", title, err)
+		}
+		got := slices.Sorted(maps.Keys(parsed.Header))
+		if diff := cmp.Diff(fields, slices.DeleteFunc(got, func(f string) bool { return f == "Content-Transfer-Encoding" })); diff != "" {
+			t.Errorf("%q: fields (-want +got):\n%s", title, diff)
+		}
+		for name, values := range parsed.Header {
+			if len(values) != 1 || strings.ContainsAny(values[0], "\x00\x1b\u202e") {
+				t.Errorf("%q: %s: %q", title, name, values)
+			}
+		}
 	}
 }
