@@ -175,13 +175,7 @@ func (in *installation) register(t testing.TB, email string) *person {
 // one.
 func (in *installation) followVerification(t testing.TB, browser *http.Client, m mail) {
 	t.Helper()
-	if len(m.Links) == 0 {
-		t.Fatalf("the mail has no link: %+v", m)
-	}
-	link, err := url.Parse(m.Links[0])
-	if err != nil {
-		t.Fatal(err)
-	}
+	link := linkTo(t, m, "/verify")
 	status, _, page := call(t, browser, http.MethodGet, link.String(), "", nil)
 	if status != http.StatusOK {
 		t.Fatalf("open verification link: %d %s", status, page)
