@@ -46,6 +46,7 @@ type Error struct {
 // NewError returns an error with the code.
 func NewError(code Code, message string) *Error { return &Error{Code: code, Message: message} }
 
+// Error says both for a log.
 func (e *Error) Error() string { return string(e.Code) + ": " + e.Message }
 
 // ErrorOf returns err, which the named service or this one caused, as the

@@ -35,7 +35,7 @@ func (e *Endpoint) stream(ctx context.Context, w http.ResponseWriter, operation 
 	}()
 	defer func() {
 		cancel()
-		for range results { //nolint:revive // it ends now
+		for range results { // it ends now
 		}
 	}()
 	s := newEvents(w)
