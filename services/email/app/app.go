@@ -110,11 +110,7 @@ func New(ctx context.Context, o Options) (*App, error) {
 	if o.Table == nil {
 		o.Table = identity.DefaultTable()
 	}
-	folders := []fs.FS{templates.FS()}
-	if o.Templates != nil {
-		folders = append(folders, o.Templates)
-	}
-	texts, err := render.Load(folders...)
+	texts, err := loadTemplates(o.Templates)
 	if err != nil {
 		return nil, err
 	}
@@ -134,14 +130,7 @@ func New(ctx context.Context, o Options) (*App, error) {
 	if a.notifications, err = newNotifications(o); err != nil {
 		return nil, err
 	}
-	api := rest.New(rest.Options{
-		Archive: store, Catalog: texts, Suppressions: store, Now: o.Now,
-		Desk: email.NewDesk(email.DeskOptions{
-			Store: store, Archive: store, Catalog: texts, Accounts: accounts{o.Users}, Suppressions: store,
-			Queued: func() { a.sender.Wake() }, Now: o.Now,
-		}),
-	})
-	if a.handler, err = routes(o, api, a.notifications.Handler()); err != nil {
+	if a.handler, err = routes(o, a.messagesAPI(o, store, texts), a.notifications.Handler()); err != nil {
 		return nil, err
 	}
 	transport, err := a.startTransport(ctx, o)
@@ -149,14 +138,30 @@ func New(ctx context.Context, o Options) (*App, error) {
 		return nil, err
 	}
 	a.sender = email.NewSender(email.SenderOptions{
-		Queue: store, Links: links{auth: o.Auth}, Accounts: accounts{o.Users}, Catalog: texts, Suppressions: store, Renderer: renderer,
-		Preferences: a.notifications.Preferences(),
-		Transport:   transport, TransportName: o.Config.Transport,
+		Queue: store, Links: links{auth: o.Auth}, Accounts: accounts{o.Users}, Preferences: a.notifications.Preferences(),
+		Catalog: texts, Suppressions: store, Renderer: renderer, Transport: transport, TransportName: o.Config.Transport,
 		MaxAttempts: o.Config.MaxAttempts, Backoff: o.Config.Backoff, MaxBackoff: o.Config.MaxBackoff,
 		Finished: finished, Now: o.Now, Logger: o.Logger,
 	})
 	a.receiver = email.NewReceiver(store, o.Now, a.sender.Wake)
 	return a, nil
+}
+
+// loadTemplates reads the built-in templates and the operator's.
+func loadTemplates(own fs.FS) (*render.Templates, error) {
+	if own == nil {
+		return render.Load(templates.FS())
+	}
+	return render.Load(templates.FS(), own)
+}
+
+// messagesAPI is for administrators and clients.
+func (a *App) messagesAPI(o Options, store *postgres.Store, texts *render.Templates) http.Handler {
+	desk := email.NewDesk(email.DeskOptions{
+		Store: store, Archive: store, Catalog: texts, Accounts: accounts{o.Users}, Suppressions: store,
+		Queued: func() { a.sender.Wake() }, Now: o.Now,
+	})
+	return rest.New(rest.Options{Archive: store, Desk: desk, Catalog: texts, Suppressions: store, Now: o.Now})
 }
 
 // routes puts each API behind its entry of the allow-table.

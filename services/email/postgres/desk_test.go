@@ -40,7 +40,7 @@ func (f *fixture) records(t *testing.T) []string {
 		FROM outbox, LATERAL (SELECT event->'data' AS d) x ORDER BY seq`)
 }
 
-func record(t *testing.T, ctx context.Context, action string) audit.Record {
+func record(ctx context.Context, t *testing.T, action string) audit.Record {
 	t.Helper()
 	r, err := audit.New(ctx, "email", action, "message", "m", start)
 	if err != nil {
@@ -63,7 +63,7 @@ func newMessage(t *testing.T, m email.Message) email.Message {
 
 func (f *fixture) submit(t *testing.T, m email.Message) email.Message {
 	t.Helper()
-	m, created, err := f.store.Submit(t.Context(), newMessage(t, m), []byte("x"), record(t, t.Context(), "message.sent_by_client"))
+	m, created, err := f.store.Submit(t.Context(), newMessage(t, m), []byte("x"), record(t.Context(), t, "message.sent_by_client"))
 	if err != nil || !created {
 		t.Fatalf("submit: %t, %v", created, err)
 	}
@@ -95,7 +95,7 @@ func TestSubmitOnce(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 8 {
 		wg.Go(func() {
-			stored, fresh, err := f.store.Submit(t.Context(), newMessage(t, m), []byte("same"), record(t, as(t, "c"), "message.sent_by_client"))
+			stored, fresh, err := f.store.Submit(t.Context(), newMessage(t, m), []byte("same"), record(as(t, "c"), t, "message.sent_by_client"))
 			mu.Lock()
 			defer mu.Unlock()
 			if ids[stored.ID] = true; fresh {
@@ -110,7 +110,7 @@ func TestSubmitOnce(t *testing.T) {
 	if len(ids) != 1 || created != 1 {
 		t.Errorf("%d messages, created %d times", len(ids), created)
 	}
-	if _, _, err := f.store.Submit(t.Context(), newMessage(t, m), []byte("other"), record(t, as(t, "c"), "message.sent_by_client")); !errors.Is(err, email.ErrKeyReused) {
+	if _, _, err := f.store.Submit(t.Context(), newMessage(t, m), []byte("other"), record(as(t, "c"), t, "message.sent_by_client")); !errors.Is(err, email.ErrKeyReused) {
 		t.Errorf("another request: %v", err)
 	}
 	if diff := cmp.Diff([]string{"message.sent_by_client|client|c|message"}, f.records(t)); diff != "" {
@@ -124,14 +124,14 @@ func TestRequeue(t *testing.T) {
 		m := f.submit(t, email.Message{Template: "notice", Recipient: "ada@example.com", Data: map[string]string{"title": "x"}})
 		first := f.claim(t, 1, start)[0]
 		f.finish(t, first, email.Outcome{State: state, Reason: "why", At: start})
-		again, err := f.store.Requeue(t.Context(), m.ID, start.Add(time.Minute), record(t, as(t, "c"), "message.resent"))
+		again, err := f.store.Requeue(t.Context(), m.ID, start.Add(time.Minute), record(as(t, "c"), t, "message.resent"))
 		if err != nil || again.State != email.StateQueued || again.Attempts != 0 || again.Reason != "" || again.Data["title"] != "x" {
 			t.Fatalf("%s: %+v, %v", state, again, err)
 		}
 		if letters := f.deadLetters(t); len(letters) != 0 {
 			t.Errorf("dead letters %v", letters)
 		}
-		if _, err := f.store.Requeue(t.Context(), m.ID, start, record(t, as(t, "c"), "message.resent")); !errors.Is(err, email.ErrNotResendable) {
+		if _, err := f.store.Requeue(t.Context(), m.ID, start, record(as(t, "c"), t, "message.resent")); !errors.Is(err, email.ErrNotResendable) {
 			t.Errorf("twice: %v", err)
 		}
 		second := f.claim(t, 1, start.Add(time.Hour))[0]
@@ -170,7 +170,7 @@ func TestWithdraw(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := f.store.Submit(t.Context(), later, nil, record(t, t.Context(), "x.y")); err != nil {
+	if _, _, err := f.store.Submit(t.Context(), later, nil, record(t.Context(), t, "x.y")); err != nil {
 		t.Fatal(err)
 	}
 	for range 2 { // it may come again
