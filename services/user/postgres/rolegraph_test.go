@@ -123,7 +123,6 @@ func TestRandomGraphs(t *testing.T) {
 			})
 		default:
 			_, err = f.roles.Create(f.operator, user.NewRole{Name: name, Permissions: wanted.Permissions, Inherits: wanted.Inherits})
-			there = false
 		}
 		var unknown *user.UnknownRoles
 		var cycle *user.RoleCycle

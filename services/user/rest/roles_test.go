@@ -253,7 +253,9 @@ func TestAuthorize(t *testing.T) {
 	f.call(t, "client", "POST", "/v1/roles", `{"name":"base","permissions":["users:read","docs:*"]}`).want(t, 201)
 	f.call(t, "client", "POST", "/v1/roles", `{"name":"lead","inherits":["base"]}`).want(t, 201)
 	f.call(t, "client", "PUT", "/v1/users/"+ada.ID.String()+"/roles", `{"roles":["lead","user"]}`).want(t, 200)
-	about := func(id, permission string) string { return `{"permission":"` + permission + `","user_id":"` + id + `"}` }
+	about := func(id, permission string) string {
+		return `{"permission":"` + permission + `","user_id":"` + id + `"}`
+	}
 	for _, c := range []struct {
 		as, body, code string
 		roles          []any
