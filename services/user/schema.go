@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
@@ -102,7 +101,7 @@ func violations(found []Violation, e *jsonschema.ValidationError) []Violation {
 	}
 	detail := e.ErrorKind.LocalizedString(english)
 	if len(detail) > maxDetailBytes {
-		detail = strconv.Quote(string(e.ErrorKind.KeywordPath()[0])) + " of the schema is not satisfied"
+		detail = "is not what the schema allows"
 	}
 	return append(found, Violation{Pointer: at, Detail: detail})
 }

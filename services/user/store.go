@@ -50,9 +50,9 @@ type Writer interface {
 type Remains string
 
 const (
-	// Unfinished: registrations that are still pending; their age counts.
+	// Unfinished are registrations that are still pending; their age counts.
 	Unfinished Remains = "unfinished"
-	// Deleted: deleted accounts; the time since the deletion counts.
+	// Deleted are deleted accounts; the time since the deletion counts.
 	Deleted Remains = "deleted"
 )
 

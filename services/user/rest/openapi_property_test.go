@@ -3,6 +3,7 @@ package rest_test
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -118,7 +119,7 @@ func (f *fixture) holds(g *generator, op operation, resp *http.Response, body []
 	documented := fmt.Sprint(status)
 	switch {
 	case status >= 500:
-		return fmt.Errorf("a bad request is not an error of the server")
+		return errors.New("a bad request is not an error of the server")
 	case status >= 400:
 		if got := resp.Header.Get("Content-Type"); got != problem.ContentType {
 			return fmt.Errorf("an error is a problem, not %s", got)
@@ -130,9 +131,9 @@ func (f *fixture) holds(g *generator, op operation, resp *http.Response, body []
 	schema, ok := op.answers[documented]
 	switch {
 	case !ok:
-		return fmt.Errorf("the status is not documented")
+		return errors.New("the status is not documented")
 	case schema == nil && len(body) > 0:
-		return fmt.Errorf("the answer has a body")
+		return errors.New("the answer has a body")
 	case schema == nil:
 		return nil
 	}
@@ -145,8 +146,11 @@ func (f *fixture) holds(g *generator, op operation, resp *http.Response, body []
 	}
 	if status >= 400 {
 		var p problem.Problem
-		if err := json.Unmarshal(body, &p); err != nil || p.Status != status || p.Code == "" {
-			return fmt.Errorf("the problem is incomplete: %v", err)
+		if err := json.Unmarshal(body, &p); err != nil {
+			return err
+		}
+		if p.Status != status || p.Code == "" {
+			return errors.New("the problem is incomplete")
 		}
 		return nil
 	}
