@@ -41,14 +41,16 @@ func (s *Clients) Client(ctx context.Context, id string) (auth.Client, error) {
 	}
 	var c auth.Client
 	var hashes [][]byte
+	var ends []*time.Time
 	row := s.db.Pool.QueryRow(ctx, `SELECT `+clientColumns+`,
-		ARRAY(SELECT hash FROM client_secrets WHERE client_id = c.id AND (expires_at IS NULL OR expires_at > now()) ORDER BY created_at)
+		ARRAY(SELECT hash FROM client_secrets WHERE client_id = c.id ORDER BY created_at, id),
+		ARRAY(SELECT expires_at FROM client_secrets WHERE client_id = c.id ORDER BY created_at, id)
 		FROM clients c WHERE c.id = $1`, id)
-	if err := scanClient(row, &c, &hashes); err != nil {
+	if err := scanClient(row, &c, &hashes, &ends); err != nil {
 		return auth.Client{}, notFound(fmt.Sprintf("load client %q", id), err)
 	}
-	for _, h := range hashes {
-		c.Secrets = append(c.Secrets, auth.ClientSecret{Hash: h})
+	for i, h := range hashes {
+		c.Secrets = append(c.Secrets, auth.ClientSecret{Hash: h, ExpiresAt: ends[i]})
 	}
 	return c, nil
 }
