@@ -134,7 +134,12 @@ func TestRolesReachTheOthers(t *testing.T) {
 			Handle: func(_ context.Context, e event.Event) error { events <- e; return nil },
 		})
 	}()
-	defer func() { stop(); <-consumed }()
+	defer func() {
+		stop()
+		if err := <-consumed; err != nil {
+			t.Error(err)
+		}
+	}()
 
 	admin := identity.Principal{Kind: identity.KindUser, Subject: boss, ClientID: "console", Scopes: []string{rbac.RolesWrite}, Roles: made.Roles, Permissions: made.Permissions}
 	f.edge(t, admin, "POST", "/v1/roles", `{"name":"base","permissions":["docs:read"]}`)
