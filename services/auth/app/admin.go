@@ -21,8 +21,11 @@ func (p *parts) addRecords(o Options) (err error) {
 	if o.Bus != nil {
 		recorder.Publish = o.Bus.Publish
 	}
-	p.recorder, err = audit.NewRecorder(recorder)
-	return err
+	if p.recorder, err = audit.NewRecorder(recorder); err != nil {
+		return err
+	}
+	p.denials = audit.NewDenials(p.recorder, o.Logger, o.Now)
+	return nil
 }
 
 // adminAPI is clients, API keys and the audit log.

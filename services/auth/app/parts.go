@@ -16,6 +16,7 @@ import (
 	"gatehouse.example/services/auth/page"
 	"gatehouse.example/services/auth/password"
 	"gatehouse.example/services/auth/postgres"
+	"gatehouse.example/services/auth/proof"
 	"gatehouse.example/services/auth/throttle"
 )
 
@@ -44,11 +45,13 @@ type parts struct {
 	hasher        *password.Hasher
 	guard         *throttle.Guard
 	mailGuard     *throttle.Guard
+	proofs        *proof.Checker
 	jar           *browser.Jar
 	pages         *page.Renderer
 	authenticator *clientauth.Authenticator
 	social        *socialParts
 	recorder      *audit.Recorder
+	denials       *audit.Denials
 	usage         *apikeys.Usage
 }
 
@@ -80,6 +83,7 @@ func newParts(ctx context.Context, o Options, master *masterkey.Key) (*parts, er
 	p.minter = mint.New(mint.Options{Issuer: o.Issuer, Keys: p.ring, AccessTokenLifetime: o.Config.AccessTokenLifetime, Now: o.Now})
 	p.hasher = password.NewHasher(password.Options{MaxConcurrent: o.Config.MaxConcurrentHashes, Parameters: o.PasswordCost})
 	p.guard = throttle.New(postgres.NewAttempts(o.DB), o.Now)
+	p.proofs = proof.New(proof.Options{Credentials: p.credentials, Log: p.records, Guard: p.guard, Hasher: p.hasher, Now: o.Now})
 	p.mailGuard = throttle.NewMails(postgres.NewAttempts(o.DB), o.Now)
 	p.jar = browser.New(browser.Options{Issuer: o.Issuer, Sessions: p.sessions, Lifetime: o.Config.SessionLifetime, Idle: o.Config.SessionIdle, Now: o.Now})
 	p.authenticator = clientauth.New(clientauth.Options{Clients: p.clients, Now: o.Now})

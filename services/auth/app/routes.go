@@ -11,6 +11,7 @@ import (
 	"gatehouse.example/internal/identity"
 	"gatehouse.example/internal/problem"
 	"gatehouse.example/services/auth/account"
+	"gatehouse.example/services/auth/audit"
 	"gatehouse.example/services/auth/authorize"
 	"gatehouse.example/services/auth/challenge"
 	"gatehouse.example/services/auth/changeemail"
@@ -21,7 +22,6 @@ import (
 	"gatehouse.example/services/auth/login"
 	"gatehouse.example/services/auth/logout"
 	"gatehouse.example/services/auth/page"
-	"gatehouse.example/services/auth/proof"
 	"gatehouse.example/services/auth/register"
 	"gatehouse.example/services/auth/reset"
 	"gatehouse.example/services/auth/rest"
@@ -40,12 +40,14 @@ type router struct {
 	table    identity.Table
 	verifier *identity.Verifier
 	pages    *page.Renderer
+	// refusals notes whom it refuses what.
+	refusals *audit.Denials
 	// operations is what the edge can reach, as "METHOD /path/{id}".
 	operations []string
 }
 
 func routes(o Options, p *parts) (*router, error) {
-	r := &router{mux: http.NewServeMux(), table: identity.DefaultTable(), verifier: o.Verifier, pages: p.pages}
+	r := &router{mux: http.NewServeMux(), table: identity.DefaultTable(), verifier: o.Verifier, pages: p.pages, refusals: p.denials}
 	if err := r.metadata(o, p); err != nil {
 		return nil, err
 	}
@@ -134,11 +136,10 @@ func (rt *router) accountPages(o Options, p *parts) {
 	gate := signedin.New(signedin.Options{Accounts: o.Users, Sessions: p.jar, Pages: p.pages})
 	accountPage := account.New(account.Options{Store: p.sessions, Ender: p.endings, Cookie: p.jar, Pages: p.pages, Sections: p.accountSections(), Now: o.Now})
 	rt.page("/account", gate.Page(accountPage.Show), nil)
-	checker := proof.New(proof.Options{Credentials: p.credentials, Guard: p.guard, Hasher: p.hasher})
-	passwordPage := changepassword.New(changepassword.Options{Proof: checker, Passwords: p.passwords, Hasher: p.hasher, Pages: p.pages, Now: o.Now})
+	passwordPage := changepassword.New(changepassword.Options{Proof: p.proofs, Passwords: p.passwords, Hasher: p.hasher, Pages: p.pages, Now: o.Now})
 	rt.page("/account/password", gate.Page(passwordPage.Show), gate.Page(passwordPage.Submit))
 	emailPage := changeemail.New(changeemail.Options{
-		Accounts: o.Users, Challenges: p.challenges, Proof: checker, Pages: p.pages, Lifetime: o.Config.VerificationLifetime, Locale: register.Locale, Now: o.Now,
+		Accounts: o.Users, Challenges: p.challenges, Proof: p.proofs, Pages: p.pages, Lifetime: o.Config.VerificationLifetime, Locale: register.Locale, Now: o.Now,
 	})
 	rt.page("/account/email", gate.Page(emailPage.Show), gate.Page(emailPage.Submit))
 	rt.page("/account/sessions", gate.Page(accountPage.ShowSessions), gate.Page(accountPage.EndSessions))
@@ -196,7 +197,7 @@ func (rt *router) public(path string, h http.Handler) {
 // authenticated mounts what the gateway forwards with an internal token.
 func (rt *router) authenticated(path string, h http.Handler) {
 	rt.noteAll(path, h)
-	rt.mux.Handle(path, identity.Authenticate(rt.verifier)(identity.Allow(rt.table, identity.OperationEdge, identity.RequireAuthenticated(h))))
+	rt.mux.Handle(path, identity.Authenticate(rt.verifier)(identity.Allow(rt.table, identity.OperationEdge, identity.RequireAuthenticated(rt.refusals.Watch(h)))))
 }
 
 // operation mounts what other services call.

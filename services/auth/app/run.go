@@ -27,7 +27,7 @@ const (
 func (a *App) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	work := []func(context.Context) error{a.followKeys, a.sweep, a.parts.usage.Run}
+	work := []func(context.Context) error{a.followKeys, a.sweep, a.parts.usage.Run, a.parts.denials.Run}
 	if a.options.Bus != nil {
 		relay := outbox.NewRelay(outbox.RelayOptions{DB: a.options.DB, Publish: a.publish, Logger: a.options.Logger})
 		work = append(work, relay.Run, a.followUsers, a.followAudit)
