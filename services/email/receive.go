@@ -53,6 +53,9 @@ func (r *Receiver) Handle(ctx context.Context, e event.Event) error {
 		return r.takeBack(ctx, e)
 	}
 	m, err := r.messageOf(e)
+	if errors.Is(err, errUnknownType) {
+		return fmt.Errorf("event %s of type %s: %w", e.ID, e.Type, err)
+	}
 	if err != nil {
 		return malformed(e, err)
 	}
@@ -101,8 +104,12 @@ func (r *Receiver) messageOf(e event.Event) (Message, error) {
 		}
 		return NewMessage(m, r.now())
 	}
-	return Message{}, errors.New("causes no mail")
+	return Message{}, errUnknownType
 }
+
+// errUnknownType says that a newer process of this service asked for events
+// that this one does not know; the newer gets it when it comes again.
+var errUnknownType = errors.New("this version knows no mail for it")
 
 // NewMessage returns m with a new id, queued at now, or an error if it can't
 // be sent to anybody.

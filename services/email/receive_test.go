@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -161,6 +162,33 @@ func TestMalformed(t *testing.T) {
 	if err := email.NewReceiver(&intake{}, nil, nil).Handle(t.Context(), e); !errors.Is(err, email.ErrMalformed) {
 		t.Errorf("an address with a line break: %v", err)
 	}
+}
+
+// While processes of two versions run, the older leaves events to the newer.
+func TestUnknownEventIsLeftToOthers(t *testing.T) {
+	var in intake
+	err := email.NewReceiver(&in, nil, nil).Handle(t.Context(), newEvent(t, "gatehouse.user.born.v9", struct{}{}))
+	if err == nil || errors.Is(err, email.ErrMalformed) || len(in.queued) != 0 {
+		t.Errorf("handled: %v, %+v", err, in)
+	}
+}
+
+// Whatever passes for an address is one line and one mailbox.
+func FuzzIsAddress(f *testing.F) {
+	for _, seed := range []string{"ada@example.com", "Ada <ada@example.com>", "a@b\r\nBcc: c@d", `"a b"@example.com`, "a@[192.0.2.1]", "(c)a@b", "a@b,c@d", "ü@ö"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		if !email.IsAddress(text) {
+			return
+		}
+		if strings.ContainsAny(text, "\r\n\x00 <>") || !strings.Contains(text, "@") {
+			t.Errorf("%q is an address", text)
+		}
+		if key := email.AddressKey(text); key == "" || email.AddressKey(key) != key {
+			t.Errorf("%q has the key %q", text, key)
+		}
+	})
 }
 
 func TestDevice(t *testing.T) {
