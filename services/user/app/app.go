@@ -1,6 +1,6 @@
 // Package app assembles the user service: store, use cases, public and internal
 // API, and the background work (outbox relay, sweep of unfinished
-// registrations).
+// registrations, erasure of deleted accounts).
 //
 // It listens on nothing: the server around [App.Handler], with mutual TLS,
 // telemetry, /healthz and /readyz, is internal/cli's.

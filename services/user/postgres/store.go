@@ -1,6 +1,6 @@
-// Package postgres stores users in PostgreSQL: the tables users, user_roles and
-// idempotency_keys of migrations/user, and the events of each change in the
-// outbox of the same transaction.
+// Package postgres stores users, their preferences and roles in PostgreSQL: the
+// tables of migrations/user. The events and audit records of each change are
+// written in its transaction.
 //
 // What is legal is decided by package user; this package only keeps it, and
 // turns violated unique indexes into that package's errors.
