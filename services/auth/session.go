@@ -27,8 +27,12 @@ type NewSession struct {
 	Replaces []byte
 	// DeviceHash tells the device from the person's others.
 	DeviceHash []byte
-	// Method is how the person proved who it is: "password", "social".
+	// Method is how the person proved who it is: "password", or the name of a
+	// provider.
 	Method string
+	// PasswordHash is what the password was checked against; "" if there was
+	// none. The session is refused if it is not the person's any more.
+	PasswordHash string
 }
 
 // Live reports whether the session may be used at now.

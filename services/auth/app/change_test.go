@@ -56,6 +56,9 @@ func TestChangePassword(t *testing.T) {
 		t.Errorf("records %+v", got)
 	}
 	s.signIn("ada@example.com", newPassword)
+	if got := s.records("password.check_failed"); len(got) != 1 || got[0].Subject != ada.ID || got[0].Actor != ada.ID || got[0].Outcome != "failure" {
+		t.Errorf("records of the wrong one: %+v", got)
+	}
 	for i := range 12 { // who found an open browser cannot guess on
 		if got := change("guess", "a third password"); i == 11 && got.StatusCode != http.StatusTooManyRequests {
 			t.Errorf("status %d after 12 guesses", got.StatusCode)
@@ -138,7 +141,7 @@ func TestChangeEmail(t *testing.T) {
 		t.Errorf("records %+v", got)
 	}
 	// In the browser in which somebody registered, too, following it is not enough.
-	b.get("/verify?" + link.Encode()).want(t, http.StatusOK)
+	b.get("/verify?"+link.Encode()).want(t, http.StatusOK)
 	if s.users.byLogin("ada@example.com").ID != ada.ID {
 		t.Fatal("following the link changed the address")
 	}

@@ -9,6 +9,7 @@ import (
 
 	"gatehouse.example/internal/event"
 	"gatehouse.example/internal/identity"
+	"gatehouse.example/services/auth/postgres"
 )
 
 const firefox = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"
@@ -50,6 +51,13 @@ func TestNewDevice(t *testing.T) {
 	s.browser().post("/login", login, "Cookie", "gatehouse_device="+strings.Repeat("A", 43)).want(t, http.StatusSeeOther)
 	if n := told() - before; n != 2 {
 		t.Errorf("%d of 2 invented devices told", n)
+	}
+	if _, err := postgres.NewSweeper(s.db).Sweep(t.Context(), time.Now().Add(366*24*time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	var left int
+	if err := s.db.Pool.QueryRow(t.Context(), `SELECT count(*) FROM known_devices`).Scan(&left); err != nil || left != 0 {
+		t.Errorf("%d devices are remembered after a year (%v)", left, err)
 	}
 }
 
@@ -136,7 +144,7 @@ func TestSessions(t *testing.T) {
 		}
 	})
 	t.Run("others of mine", func(t *testing.T) {
-		for _, query := range []string{"?except=other", "?except=", "?exept=current", "?except=current;x", "?except=%zz"} {
+		for _, query := range []string{"?except=other", "?except=", "?excepting=current", "?except=current;x", "?except=%zz"} {
 			if got := s.call(me, "DELETE", "/v1/sessions"+query, "").StatusCode; got != http.StatusBadRequest {
 				t.Errorf("%s: status %d", query, got)
 			}

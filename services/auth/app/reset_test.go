@@ -1,6 +1,7 @@
 package app_test
 
 import (
+	"errors"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -8,8 +9,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+
 	"gatehouse.example/internal/api/userapi"
 	"gatehouse.example/internal/event"
+	"gatehouse.example/services/auth"
+	"gatehouse.example/services/auth/postgres"
 )
 
 const newPassword = "another horse battery"
@@ -42,7 +47,7 @@ func TestReset(t *testing.T) {
 	}
 	stranger := s.browser()
 	for range 3 { // a program that follows links changes nothing
-		if page := stranger.get("/reset?" + link.Encode()).want(t, http.StatusOK); !strings.Contains(page.body, `name="password"`) {
+		if page := stranger.get("/reset?"+link.Encode()).want(t, http.StatusOK); !strings.Contains(page.body, `name="password"`) {
 			t.Fatalf("no form: %s", page.body)
 		}
 	}
@@ -56,7 +61,7 @@ func TestReset(t *testing.T) {
 		t.Error("the page repeats the password")
 	}
 	stranger.post("/reset", with(link, "password", "a third password")).want(t, http.StatusGone)
-	stranger.get("/reset?" + link.Encode()).want(t, http.StatusGone)
+	stranger.get("/reset?"+link.Encode()).want(t, http.StatusGone)
 
 	b.get("/account").want(t, http.StatusSeeOther)
 	b.redeem(refreshForm(client.ClientID, held.RefreshToken), http.StatusBadRequest)
@@ -255,4 +260,42 @@ func TestResetProvesTheMailbox(t *testing.T) {
 		s.users.change(eve.ID, func(a *userapi.Account) { a.Status = userapi.StatusActive })
 		s.signIn("eve@example.com", goodPassword)
 	})
+}
+
+// TestSignInDuringReset signs in with the old password while it is replaced: no
+// session of it is left.
+func TestSignInDuringReset(t *testing.T) {
+	s := start(t)
+	ada, _ := s.person("ada@example.com")
+	for round := range 5 {
+		old, next := goodPassword, newPassword
+		if round%2 == 1 {
+			old, next = newPassword, goodPassword
+		}
+		s.advance(time.Hour)
+		s.browser().askReset("ada@example.com").want(t, http.StatusOK)
+		link := s.linkOf(ada.ID, "/reset")
+		simultaneously(6, func(i int) {
+			if i == 5 {
+				if got := s.browser().post("/reset", with(link, "password", next)); got.StatusCode != http.StatusOK {
+					t.Errorf("reset: status %d", got.StatusCode)
+				}
+				return
+			}
+			got := s.browser().post("/login", url.Values{"login": {"ada@example.com"}, "password": {old}}).StatusCode
+			if got != http.StatusSeeOther && got != http.StatusUnauthorized {
+				t.Errorf("sign-in: status %d", got)
+			}
+		})
+		var live int
+		if err := s.db.Pool.QueryRow(t.Context(), `SELECT count(*) FROM sessions WHERE ended_at IS NULL`).Scan(&live); err != nil || live != 0 {
+			t.Fatalf("round %d: %d sessions of the old password are left (%v)", round, live, err)
+		}
+	}
+	stale := auth.NewSession{PasswordHash: "of a password before", Session: auth.Session{
+		ID: uuid.NewString(), UserID: ada.ID, CookieHash: []byte("x"), CreatedAt: s.now(), ExpiresAt: s.now().Add(time.Hour), IdleExpiresAt: s.now().Add(time.Hour),
+	}}
+	if err := postgres.NewSessions(s.db).CreateSession(t.Context(), stale); !errors.Is(err, auth.ErrRevoked) {
+		t.Errorf("a session of a password before: %v", err)
+	}
 }

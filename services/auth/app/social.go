@@ -14,7 +14,6 @@ import (
 	"gatehouse.example/internal/pluginhost"
 	"gatehouse.example/services/auth/identities"
 	"gatehouse.example/services/auth/postgres"
-	"gatehouse.example/services/auth/proof"
 	"gatehouse.example/services/auth/signedin"
 	"gatehouse.example/services/auth/social"
 )
@@ -74,7 +73,7 @@ func newSocialParts(ctx context.Context, o Options, p *parts) (*socialParts, err
 	})
 	pages := identities.NewPages(identities.Options{
 		Store: store, Catalogue: catalogue, Starter: endpoint, Pages: p.pages, Now: o.Now,
-		Proofs: proof.New(proof.Options{Credentials: p.credentials, Guard: p.guard, Hasher: p.hasher}),
+		Proofs: p.proofs,
 	})
 	return &socialParts{catalogue: catalogue, identities: store, endpoint: endpoint, pages: pages}, nil
 }

@@ -24,7 +24,8 @@ import (
 // Sessions stores sessions.
 type Sessions interface {
 	// CreateSession stores s, ends the session that it replaces, and tells of a
-	// device that is new to the person.
+	// device that is new to the person. It returns [auth.ErrRevoked] if the
+	// password is not the person's any more.
 	CreateSession(ctx context.Context, s auth.NewSession) error
 	// SessionByCookie returns the session, or [auth.ErrNotFound].
 	SessionByCookie(ctx context.Context, cookieHash []byte) (auth.Session, error)
@@ -109,25 +110,35 @@ func (j *Jar) Current(r *http.Request) (auth.Session, error) {
 // is how the person proved who it is, for the audit log: [MethodPassword] or the
 // name of a provider.
 func (j *Jar) SignIn(w http.ResponseWriter, r *http.Request, userID, method string) (auth.Session, error) {
+	return j.signIn(w, r, auth.NewSession{Session: auth.Session{UserID: userID}, Method: method})
+}
+
+// SignInByPassword is SignIn for who knew the password of the credential. It
+// returns [auth.ErrRevoked] if the person has another password by now: a sign-in
+// that was under way must not outlive the password.
+func (j *Jar) SignInByPassword(w http.ResponseWriter, r *http.Request, c auth.Credential) (auth.Session, error) {
+	return j.signIn(w, r, auth.NewSession{Session: auth.Session{UserID: c.UserID}, Method: MethodPassword, PasswordHash: c.PasswordHash})
+}
+
+func (j *Jar) signIn(w http.ResponseWriter, r *http.Request, n auth.NewSession) (auth.Session, error) {
 	id, err := uuid.NewV7()
 	if err != nil {
 		return auth.Session{}, fmt.Errorf("make session id: %w", err)
 	}
 	cookie, now := opaque.New(), j.now()
-	s := auth.Session{
-		ID: id.String(), UserID: userID, CookieHash: opaque.Hash(cookie), CreatedAt: now, AuthTime: now, LastSeenAt: now,
+	n.Session = auth.Session{
+		ID: id.String(), UserID: n.UserID, CookieHash: opaque.Hash(cookie), CreatedAt: now, AuthTime: now, LastSeenAt: now,
 		ExpiresAt: now.Add(j.lifetime), IdleExpiresAt: j.idleEnd(now, now.Add(j.lifetime)),
 		UserAgent: clip(r.UserAgent(), 256), Address: ClientAddress(r),
 	}
 	device := j.device(r)
-	if err := j.sessions.CreateSession(r.Context(), auth.NewSession{
-		Session: s, Replaces: j.cookieHash(r), DeviceHash: deviceHash(userID, device), Method: method,
-	}); err != nil {
+	n.Replaces, n.DeviceHash = j.cookieHash(r), deviceHash(n.UserID, device)
+	if err := j.sessions.CreateSession(r.Context(), n); err != nil {
 		return auth.Session{}, err
 	}
 	j.set(w, cookie, int(j.lifetime.Seconds()))
 	j.setDevice(w, device)
-	return s, nil
+	return n.Session, nil
 }
 
 // Forget removes the cookie.

@@ -37,7 +37,9 @@ type Accounts interface {
 type Credentials interface {
 	// Credential returns the user's credential, or [auth.ErrNotFound].
 	Credential(ctx context.Context, userID string) (auth.Credential, error)
-	SetCredential(ctx context.Context, c auth.Credential) error
+	// RenewHash replaces the hash old of the same password by that of c, or
+	// returns [auth.ErrConsumed] if old is not the current one any more.
+	RenewHash(ctx context.Context, c auth.Credential, old string) error
 }
 
 // Mailer asks for a mail with a link.
@@ -60,7 +62,9 @@ type Log interface {
 
 // Sessions starts sessions.
 type Sessions interface {
-	SignIn(w http.ResponseWriter, r *http.Request, userID, method string) (auth.Session, error)
+	// SignInByPassword returns [auth.ErrRevoked] if the credential is not the
+	// person's any more.
+	SignInByPassword(w http.ResponseWriter, r *http.Request, c auth.Credential) (auth.Session, error)
 }
 
 // Options configures [New].
@@ -154,7 +158,7 @@ func (e *Endpoint) Submit(w http.ResponseWriter, r *http.Request) {
 		e.form(w, r, http.StatusTooManyRequests, v)
 		return
 	}
-	account, err := e.check(r.Context(), v.Login, form.Get("password"))
+	account, credential, err := e.check(r.Context(), v.Login, form.Get("password"))
 	switch {
 	case errors.Is(err, errWrong):
 		if err := e.failed(r.Context(), account.ID, "credentials"); err != nil {
@@ -169,21 +173,22 @@ func (e *Endpoint) Submit(w http.ResponseWriter, r *http.Request) {
 			e.Pages.Error(w, r, err)
 			return
 		}
-		e.enter(w, r, account, v)
+		e.enter(w, r, account, credential, v)
 	}
 }
 
 var errWrong = errors.New("unknown account or wrong password")
 
-// check returns the account, or errWrong after the same work for every reason;
-// of an unknown one the id is "".
-func (e *Endpoint) check(ctx context.Context, login, plain string) (userapi.Account, error) {
+// check returns the account and the credential that the password belongs to, or
+// errWrong after the same work for every reason; of an unknown account the id
+// is "".
+func (e *Endpoint) check(ctx context.Context, login, plain string) (userapi.Account, auth.Credential, error) {
 	account, err := e.Accounts.AccountByLogin(ctx, login)
 	if p, ok := errors.AsType[*problem.Problem](err); ok && p.Status == http.StatusNotFound {
 		account, err = userapi.Account{}, nil
 	}
 	if err != nil {
-		return account, err
+		return account, auth.Credential{}, err
 	}
 	id := account.ID
 	if id == "" {
@@ -191,35 +196,37 @@ func (e *Endpoint) check(ctx context.Context, login, plain string) (userapi.Acco
 	}
 	credential, err := e.Credentials.Credential(ctx, id)
 	if err != nil && !errors.Is(err, auth.ErrNotFound) {
-		return account, err
+		return account, credential, err
 	}
 	if len(plain) > 4*password.MaxLength {
 		plain = "" // longer than any password that could have been chosen
 	}
 	ok, err := e.Hasher.Verify(ctx, credential.PasswordHash, plain)
 	if err != nil {
-		return account, err
+		return account, credential, err
 	}
 	if !ok {
-		return account, errWrong
+		return account, credential, errWrong
 	}
-	e.renew(ctx, credential, plain)
-	return account, nil
+	return account, e.renew(ctx, credential, plain), nil
 }
 
-// renew hashes the password again if today's parameters differ. The sign-in
-// does not depend on it.
-func (e *Endpoint) renew(ctx context.Context, c auth.Credential, plain string) {
+// renew hashes the password again if today's parameters differ, and returns the
+// credential as it is stored then. The sign-in does not depend on it.
+func (e *Endpoint) renew(ctx context.Context, c auth.Credential, plain string) auth.Credential {
 	if !e.Hasher.Stale(c.PasswordHash) {
-		return
+		return c
 	}
 	phc, err := e.Hasher.Hash(ctx, plain)
+	renewed := auth.Credential{UserID: c.UserID, PasswordHash: phc, UpdatedAt: e.Now()}
 	if err == nil {
-		err = e.Credentials.SetCredential(ctx, auth.Credential{UserID: c.UserID, PasswordHash: phc, UpdatedAt: e.Now()})
+		err = e.Credentials.RenewHash(ctx, renewed, c.PasswordHash)
 	}
 	if err != nil {
 		e.Logger.WarnContext(ctx, "renew password hash", slog.String("user_id", c.UserID), slog.Any("error", err))
+		return c
 	}
+	return renewed
 }
 
 // failed records that somebody did not get in: to which account, if there is
@@ -245,7 +252,7 @@ func (e *Endpoint) wrong(w http.ResponseWriter, r *http.Request, v view) {
 }
 
 // enter lets an account in whose password was right.
-func (e *Endpoint) enter(w http.ResponseWriter, r *http.Request, account userapi.Account, v view) {
+func (e *Endpoint) enter(w http.ResponseWriter, r *http.Request, account userapi.Account, c auth.Credential, v view) {
 	refused := ""
 	switch {
 	case account.Status == userapi.StatusPending || (account.Status == userapi.StatusActive && !account.EmailVerified):
@@ -266,7 +273,12 @@ func (e *Endpoint) enter(w http.ResponseWriter, r *http.Request, account userapi
 		v.Error = signedin.Refused
 		e.form(w, r, http.StatusForbidden, v)
 	default:
-		if _, err := e.Sessions.SignIn(w, r, account.ID, browser.MethodPassword); err != nil {
+		_, err := e.Sessions.SignInByPassword(w, r, c)
+		if errors.Is(err, auth.ErrRevoked) {
+			e.wrong(w, r, v) // changed while the sign-in was under way
+			return
+		}
+		if err != nil {
 			e.Pages.Error(w, r, err)
 			return
 		}

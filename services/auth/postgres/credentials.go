@@ -24,13 +24,17 @@ func (s *Credentials) Credential(ctx context.Context, userID string) (auth.Crede
 	return c, notFound("load credential", err)
 }
 
-// SetCredential stores the user's credential in place of the one before.
-func (s *Credentials) SetCredential(ctx context.Context, c auth.Credential) error {
-	_, err := s.db.Pool.Exec(ctx, `INSERT INTO credentials (user_id, password_hash, updated_at) VALUES ($1::uuid, $2, $3)
-		ON CONFLICT (user_id) DO UPDATE SET password_hash = excluded.password_hash, updated_at = excluded.updated_at`,
-		c.UserID, c.PasswordHash, clock(c.UpdatedAt))
+// RenewHash replaces the hash old of the same password by that of c. It returns
+// [auth.ErrConsumed] if old is not the current one any more: an old password
+// must not come back.
+func (s *Credentials) RenewHash(ctx context.Context, c auth.Credential, old string) error {
+	tag, err := s.db.Pool.Exec(ctx, `UPDATE credentials SET password_hash = $2, updated_at = $3 WHERE user_id = $1::uuid AND password_hash = $4`,
+		c.UserID, c.PasswordHash, clock(c.UpdatedAt), old)
+	if err == nil && tag.RowsAffected() == 0 {
+		err = auth.ErrConsumed
+	}
 	if err != nil {
-		return fmt.Errorf("set credential of %s: %w", c.UserID, err)
+		return fmt.Errorf("renew password hash of %s: %w", c.UserID, err)
 	}
 	return nil
 }

@@ -2,6 +2,8 @@ package postgres
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"fmt"
 	"time"
 
@@ -30,8 +32,22 @@ func scanSession(row pgx.Row) (auth.Session, error) {
 // CreateSession stores the session and ends the one of the cookie that it
 // replaces. What that one's clients hold goes on until it expires. A sign-in on
 // a device that is new to a person who has signed in before is told as an event.
+//
+// It returns [auth.ErrRevoked] if n.PasswordHash is not the person's any more. The
+// lock on the credential makes a change of the password at the same time either
+// prevent the session or find and end it.
 func (s *Sessions) CreateSession(ctx context.Context, n auth.NewSession) error {
 	err := s.db.InTx(ctx, func(ctx context.Context, tx bun.Tx) error {
+		if n.PasswordHash != "" {
+			var same bool
+			err := tx.QueryRowContext(ctx, `SELECT password_hash = ? FROM credentials WHERE user_id = ?::uuid FOR SHARE`, n.PasswordHash, n.UserID).Scan(&same)
+			if errors.Is(err, sql.ErrNoRows) || (err == nil && !same) {
+				return auth.ErrRevoked
+			}
+			if err != nil {
+				return err
+			}
+		}
 		fresh, err := newDevice(ctx, tx, n)
 		if err != nil {
 			return err

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"gatehouse.example/internal/api/userapi"
+	"gatehouse.example/internal/audit"
 	"gatehouse.example/services/auth"
 	"gatehouse.example/services/auth/password"
 )
@@ -54,18 +55,31 @@ type Guard interface {
 	Succeeded(ctx context.Context, login, address string) error
 }
 
+// Log keeps records of checks that failed.
+type Log interface {
+	Record(ctx context.Context, r audit.Record) error
+}
+
 // Options configures [New].
 type Options struct {
 	Credentials Credentials
+	Log         Log
 	Guard       Guard
 	Hasher      *password.Hasher
+	// Now is the clock. nil: time.Now.
+	Now func() time.Time
 }
 
 // Checker checks passwords of who is signed in. It is safe for concurrent use.
 type Checker struct{ Options }
 
 // New returns a checker.
-func New(o Options) *Checker { return &Checker{o} }
+func New(o Options) *Checker {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return &Checker{o}
+}
 
 // HasPassword reports whether the account can be proven by a password.
 func (c *Checker) HasPassword(ctx context.Context, userID string) (bool, error) {
@@ -105,7 +119,20 @@ func (c *Checker) Check(ctx context.Context, account userapi.Account, plain, add
 		return credential, err
 	}
 	if !ok {
-		return credential, ErrWrong
+		return credential, c.failed(ctx, account.ID)
 	}
 	return credential, c.Guard.Succeeded(ctx, account.Email, address)
+}
+
+// failed records the guess and returns [ErrWrong].
+func (c *Checker) failed(ctx context.Context, userID string) error {
+	r, err := audit.New(ctx, "auth", "password.check_failed", "user", userID, c.Now())
+	if err != nil {
+		return err
+	}
+	r.Outcome = audit.Failure
+	if err := c.Log.Record(ctx, r); err != nil {
+		return err
+	}
+	return ErrWrong
 }
