@@ -68,6 +68,9 @@ func (w *unlessMatched) WriteHeader(status int) {
 	w.ResponseWriter.WriteHeader(status)
 }
 
+// Unwrap lets [http.ResponseController] reach the connection.
+func (w *unlessMatched) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
 // Write implements [http.ResponseWriter].
 func (w *unlessMatched) Write(data []byte) (int, error) {
 	if w.matched {

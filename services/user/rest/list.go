@@ -23,7 +23,7 @@ type listInput struct {
 	Email    string `query:"email" maxLength:"254" doc:"Start of the address, case ignored"`
 	Username string `query:"username" maxLength:"64" doc:"The whole username, case ignored"`
 	Role     string `query:"role" maxLength:"64" doc:"An assigned role"`
-	IDs      string `query:"ids" maxLength:"4096" doc:"At most 100 ids, separated by commas; those that are not there are left out" example:"01890a5d-ac96-774b-bcce-b302099a8057"`
+	IDs      string `query:"ids" maxLength:"4096" doc:"At most 100 ids, separated by commas; those that are not there are left out. They come in pages too: ask for a limit of as many" example:"01890a5d-ac96-774b-bcce-b302099a8057"`
 	Sort     string `query:"sort" enum:"created_at,-created_at,email,-email" default:"created_at" doc:"- puts the newest, or the last of the alphabet, first"`
 }
 
