@@ -62,6 +62,13 @@ var plugins = sync.OnceValues(func() (string, error) {
 })
 
 func TestMain(m *testing.M) {
+	if settings := os.Getenv(childVariable); settings != "" {
+		if err := runChild(settings); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
 	code := m.Run()
 	if dir, _ := plugins(); dir != "" {
 		_ = os.RemoveAll(dir)
@@ -79,6 +86,8 @@ type fixture struct {
 	url     string
 	gateway *http.Client
 	others  *api.Client
+	peers   string // address of auth and user
+	broker  string
 	own     *mtls.Bundle
 	token   func(identity.Principal) string
 
@@ -152,6 +161,7 @@ func newFixture(t *testing.T) *fixture {
 		t.Fatal(err)
 	}
 	own, gateway := issue(t, authority, "email"), issue(t, authority, "gateway")
+	f.peers = auth.URL
 	f.others, f.own = api.New(api.Options{Base: auth.URL}), own
 	f.app = f.newApp(t, nil)
 	server := httptest.NewUnstartedServer(f.app.Handler())
@@ -241,6 +251,7 @@ func (f *fixture) startBus(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(server.Stop)
+	f.broker = server.URL()
 	f.bus, err = bus.Connect(t.Context(), bus.Options{URL: server.URL(), Name: "test"})
 	if err != nil {
 		t.Fatal(err)

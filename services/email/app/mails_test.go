@@ -1,12 +1,10 @@
 package app_test
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -21,7 +19,6 @@ import (
 	"github.com/google/uuid"
 
 	"gatehouse.example/internal/api/userapi"
-	"gatehouse.example/internal/config"
 	"gatehouse.example/internal/event"
 	"gatehouse.example/internal/identity"
 	"gatehouse.example/services/email/app"
@@ -283,57 +280,13 @@ func TestOwnTemplates(t *testing.T) {
 	eventually(t, "a built-in mail", func() bool { return len(f.mails(t, "bob@example.com")) == 2 })
 }
 
-// mailServer is a mail server (RFC 5321) that knows every mailbox but nobody's.
-func mailServer(t *testing.T) (port int) {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = listener.Close() })
-	go func() {
-		for {
-			conn, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			go converse(conn)
-		}
-	}()
-	return listener.Addr().(*net.TCPAddr).Port
-}
-
-func converse(conn net.Conn) {
-	defer func() { _ = conn.Close() }()
-	_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
-	reply := func(line string) { _, _ = io.WriteString(conn, line+"\r\n") }
-	reply("220 ready")
-	data := false
-	for lines := bufio.NewScanner(conn); lines.Scan(); {
-		switch line := lines.Text(); {
-		case data && line == ".":
-			data = false
-			reply("250 taken")
-		case data:
-		case line == "DATA":
-			data = true
-			reply("354 go on")
-		case strings.HasPrefix(line, "RCPT") && strings.Contains(line, "nobody@"):
-			reply("550 5.1.1 no such user")
-		default:
-			reply("250 fine")
-		}
-	}
-}
-
 // The receiver says that there is no such mailbox: through the plugin process
 // that becomes a suppression, and an administrator can end it.
 func TestRefusedMailbox(t *testing.T) {
 	f := newFixture(t)
-	port := mailServer(t)
+	port := mailServer(t, func() {})
 	smtp := f.newApp(t, func(o *app.Options) {
-		o.Config.Transport, o.Config.DevMailbox = "smtp", false
-		o.Config.Transports = map[string]config.Transport{"smtp": {Plugin: "mail-smtp", Config: map[string]any{"host": "127.0.0.1", "port": port, "tls": "none"}}}
+		o.Config = smtpTransport(o.Config, port)
 	})
 	runApp(t, smtp)
 	f.request(t, "c1", "nobody@example.com")
