@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -38,9 +39,9 @@ func TestEventsCommands(t *testing.T) {
 	handled := make(chan string, 10)
 	refuse := make(chan struct{})
 	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() {
-		done <- b.Consume(ctx, bus.Consumer{Name: "mails", Logger: quiet, Handle: func(_ context.Context, e event.Event) error {
+	var consuming sync.WaitGroup
+	consuming.Go(func() {
+		if err := b.Consume(ctx, bus.Consumer{Name: "mails", Logger: quiet, Handle: func(_ context.Context, e event.Event) error {
 			select {
 			case <-refuse:
 				handled <- e.Subject
@@ -48,9 +49,12 @@ func TestEventsCommands(t *testing.T) {
 			default:
 				return bus.Permanent(os.ErrInvalid)
 			}
-		}})
-	}()
-	defer func() { cancel(); <-done }()
+		}}); err != nil {
+			t.Error(err)
+		}
+	})
+	defer consuming.Wait()
+	defer cancel()
 	for _, person := range []string{"ada", "bob", "eve"} {
 		e, err := event.New(event.SourceUser, event.TypeUserDeleted, person, event.UserDeleted{UserID: person}, time.Now())
 		if err != nil {
