@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -38,6 +39,10 @@ func (e *InvalidError) Error() string {
 func (e *InvalidError) add(pointer, format string, args ...any) {
 	e.Violations = append(e.Violations, Violation{pointer, fmt.Sprintf(format, args...)})
 }
+
+// lookupTimeout is how long a client waits for a hint that there is no such
+// user; the sender asks again in any case.
+const lookupTimeout = 2 * time.Second
 
 // localeTag is what we take of BCP 47 (RFC 5646 §2.1): its alphabet.
 var localeTag = regexp.MustCompile(`^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8}){0,7}$`)
@@ -83,7 +88,9 @@ func (d *Desk) recipient(ctx context.Context, s Submission, found *InvalidError)
 	case uuid.Validate(s.UserID) != nil || len(s.UserID) != 36:
 		found.add("/user_id", "is not a UUID")
 	default:
-		_, err := d.o.Accounts.Account(ctx, s.UserID)
+		lookup, cancel := context.WithTimeout(ctx, lookupTimeout)
+		defer cancel()
+		_, err := d.o.Accounts.Account(lookup, s.UserID)
 		if errors.Is(err, ErrNoAccount) {
 			found.add("/user_id", "there is no such user")
 		}
