@@ -29,7 +29,7 @@ func newCertIssue() *cobra.Command {
 		Short: "Issue service certificates from the internal authority, which is made when there is none",
 		Long: "Writes SERVICE.pem and SERVICE-key.pem to tls.directory below the data folder. The authority is\n" +
 			"tls.ca and tls.ca_key; keep the key away from the machines that run services.",
-		Example: "  gatehouse cert issue gateway auth user email --ttl 2160h",
+		Example: "  gatehouse cert issue gateway auth user email graph --ttl 2160h",
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return usagef(cmd, "name a service: %s", strings.Join(serviceNames, ", "))

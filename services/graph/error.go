@@ -34,6 +34,7 @@ const (
 	CodeTokenLimit       Code = "TOKEN_LIMIT"
 	CodeDirectiveLimit   Code = "DIRECTIVE_LIMIT"
 	CodeNotAcceptable    Code = "NOT_ACCEPTABLE"
+	CodeAnswerTooLarge   Code = "ANSWER_TOO_LARGE"
 )
 
 // Error is an error as the client sees it. Its message must hold neither a

@@ -231,6 +231,15 @@ func TestTheTimeOfAQueryIsBounded(t *testing.T) {
 	}
 }
 
+func TestAnAnswerIsBounded(t *testing.T) {
+	f := setUp(t)
+	f.user.routes["/v1/users/"+ada+"/preferences"] = fixed(`{"items":[{"namespace":"ui","value":{"a":"` + strings.Repeat("x", 1<<20) + `"}}]}`)
+	a := f.ask(`{ me { ` + aliases(12, `preferences(namespace: "ui") { value }`) + ` } }`)
+	if a.Data != nil || !slices.Equal(a.problems(), []string{"ANSWER_TOO_LARGE"}) {
+		t.Errorf("%d bytes, %v", len(a.Data), a.problems())
+	}
+}
+
 func TestOnlyTheGatewayWithACredential(t *testing.T) {
 	f := setUp(t)
 	for name, test := range map[string]struct {

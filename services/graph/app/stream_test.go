@@ -7,7 +7,9 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
+	"gatehouse.example/internal/config"
 	"gatehouse.example/internal/identity"
 )
 
@@ -162,6 +164,17 @@ func TestAQueryAsAStream(t *testing.T) {
 	f := setUp(t)
 	_, next := f.subscribe(`{ me { email } }`)
 	want(t, next, `next {"data":{"me":{"email":"ada@example.com"}}}`, "complete", "end")
+}
+
+func TestAQueryAsAStreamHasItsTime(t *testing.T) {
+	f := setUp(t, func(c *config.Graph) { c.Timeout = 200 * time.Millisecond })
+	f.auth.hangs.Store(true)
+	_, next := f.subscribe(`{ me { email sessions { id } } }`)
+	got := next()
+	if !strings.Contains(got, `"code":"TIMEOUT"`) || !strings.Contains(got, `{"data":{"me":{"email":"ada@example.com","sessions":null}}`) {
+		t.Errorf("event %s", got)
+	}
+	want(t, next, "complete", "end")
 }
 
 func TestOnlyPeopleFollowNotifications(t *testing.T) {

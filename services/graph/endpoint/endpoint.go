@@ -30,6 +30,9 @@ import (
 const (
 	heartbeat    = 15 * time.Second
 	writeTimeout = 15 * time.Second
+	// maxAnswerBytes bounds the data of one answer: aliases repeat what was
+	// asked for once.
+	maxAnswerBytes = 8 << 20
 )
 
 // Options configures [New].
@@ -128,26 +131,30 @@ func (e *Endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			e.refuse(w, media, errNotAStream)
 			return
 		}
-		e.stream(ctx, w, operation)
-		return
+		media = mediaEvents
 	}
-	ctx, cancel := context.WithTimeout(ctx, e.Timeout)
-	defer cancel()
 	if media == mediaEvents {
 		e.stream(ctx, w, operation)
 		return
 	}
-	responses, ctx := e.exec.DispatchOperation(ctx, operation)
-	resp := once(ctx, responses)
+	resp := e.once(ctx, operation)
 	e.count(operation, resp)
 	write(w, media, http.StatusOK, resp)
 }
 
-func once(ctx context.Context, responses graphql.ResponseHandler) *graphql.Response {
+// once answers a query within its time. What is not answered by then is null.
+func (e *Endpoint) once(ctx context.Context, operation *graphql.OperationContext) *graphql.Response {
+	ctx, cancel := context.WithTimeout(ctx, e.Timeout)
+	defer cancel()
+	responses, ctx := e.exec.DispatchOperation(ctx, operation)
 	resp := responses(ctx)
-	if resp == nil { // the time was up before anything began
+	switch {
+	case resp == nil: // the time was up before anything began
 		shown, _ := graph.ErrorOf(ctx, ctx.Err())
 		return &graphql.Response{Errors: coded(shown.Code, gqlerror.Errorf("%s", shown.Message))}
+	case len(resp.Data) > maxAnswerBytes:
+		return &graphql.Response{Errors: coded(graph.CodeAnswerTooLarge,
+			gqlerror.Errorf("the answer has more than %d MiB: ask for less of it at a time", maxAnswerBytes>>20))}
 	}
 	resp.Errors = bounded(resp.Errors)
 	return resp

@@ -96,6 +96,26 @@ func TestFaultsAreNotTold(t *testing.T) {
 	}
 }
 
+func TestAPanicOfAFieldIsInternal(t *testing.T) {
+	var logged bytes.Buffer
+	h := handler(t, services{}, func(o *endpoint.Options) {
+		o.Logger = slog.New(slog.NewTextHandler(&logged, nil))
+		// There are no loaders in this context.
+		o.Prepare = func(ctx context.Context) context.Context {
+			return identity.WithPrincipal(ctx, identity.Principal{Kind: identity.KindUser, Subject: "me"})
+		}
+	})
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, post(`{"query":"{ __typename me { id } }"}`))
+	const want = `{"data":{"__typename":"Query","me":null},"errors":[{"message":"this could not be answered","path":["me"],"extensions":{"code":"INTERNAL"}}]}`
+	if w.Code != http.StatusOK || w.Body.String() != want {
+		t.Errorf("%d\n got %s\nwant %s", w.Code, w.Body, want)
+	}
+	if !strings.Contains(logged.String(), "goroutine ") {
+		t.Errorf("the log has no stack:\n%s", &logged)
+	}
+}
+
 func TestSilenceIsFilled(t *testing.T) {
 	hold := make(chan struct{})
 	defer close(hold)

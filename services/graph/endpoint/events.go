@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/ast"
 )
 
 // stream answers an operation as server-sent events: "next" with each result,
@@ -17,21 +18,19 @@ func (e *Endpoint) stream(ctx context.Context, w http.ResponseWriter, operation 
 	results := make(chan *graphql.Response)
 	go func() {
 		defer close(results)
-		responses, ctx := e.exec.DispatchOperation(ctx, operation)
-		for {
-			resp := responses(ctx)
-			if resp == nil {
-				return
+		defer func() {
+			if panicked := recover(); panicked != nil {
+				_ = e.recovered(ctx, panicked) // the stream ends
 			}
+		}()
+		e.produce(ctx, operation, func(resp *graphql.Response) bool {
 			select {
 			case results <- resp:
+				return true
 			case <-ctx.Done():
-				return
+				return false
 			}
-			if operation.Operation.Operation != "subscription" {
-				return
-			}
-		}
+		})
 	}()
 	defer func() {
 		cancel()
@@ -54,6 +53,19 @@ func (e *Endpoint) stream(ctx context.Context, w http.ResponseWriter, operation 
 		case <-silence.C:
 			s.comment()
 		}
+	}
+}
+
+// produce sends the result of a query, or those of a subscription until it ends
+// or send returns false.
+func (e *Endpoint) produce(ctx context.Context, operation *graphql.OperationContext, send func(*graphql.Response) bool) {
+	if operation.Operation.Operation != ast.Subscription {
+		send(e.once(ctx, operation))
+		return
+	}
+	responses, ctx := e.exec.DispatchOperation(ctx, operation)
+	for resp := responses(ctx); resp != nil && send(resp); {
+		resp = responses(ctx)
 	}
 }
 
