@@ -9,6 +9,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"io"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -133,6 +134,8 @@ func (i *Issuer) troubled(next http.Handler) http.Handler {
 		case b.Down:
 			http.Error(w, "down", http.StatusServiceUnavailable)
 		case b.Silent:
+			// That the client has gone is noticed once its body is read.
+			_, _ = io.Copy(io.Discard, r.Body)
 			<-r.Context().Done()
 		case b.Flood:
 			w.Header().Set("Content-Type", "application/json")
