@@ -81,8 +81,11 @@ func decodeConfig(raw json.RawMessage) (config, error) {
 // checkURL refuses an address to which secrets would travel in the clear.
 func (c config) checkURL(raw string) error {
 	u, err := url.Parse(raw)
-	if err != nil || u.Host == "" || u.User != nil || u.Fragment != "" {
-		return fmt.Errorf("%q is not an absolute URL", raw)
+	if err != nil {
+		return errors.New("it is not a URL") // and may hold a password: it is not repeated
+	}
+	if u.Host == "" || u.User != nil || u.Fragment != "" {
+		return fmt.Errorf("%q is not an absolute URL without user and fragment", u.Redacted())
 	}
 	if u.Scheme == "https" || (u.Scheme == "http" && c.AllowLoopbackHTTP && isLoopback(u.Hostname())) {
 		return nil
