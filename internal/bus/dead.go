@@ -59,7 +59,7 @@ func (b *Bus) Dead(ctx context.Context, from uint64, limit int) ([]DeadEvent, er
 	}
 	info := stream.CachedInfo()
 	all := []DeadEvent{}
-	for seq := max(from, info.State.FirstSeq); seq <= info.State.LastSeq && len(all) < limit; seq++ {
+	for seq := max(from, info.State.FirstSeq, 1); seq <= info.State.LastSeq && len(all) < limit; seq++ {
 		d, err := deadAt(ctx, stream, seq)
 		switch {
 		case errors.Is(err, jetstream.ErrMsgNotFound): // replayed

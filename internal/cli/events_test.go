@@ -36,6 +36,9 @@ func TestEventsCommands(t *testing.T) {
 	if err := b.EnsureStream(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	if code, stdout, stderr := command("events", "dead", "--nats-url", broker.URL()); code != ExitDone || strings.Count(stdout, "\n") != 1 {
+		t.Errorf("before anything died: exit code %d: %s%s", code, stdout, stderr)
+	}
 	handled := make(chan string, 10)
 	refuse := make(chan struct{})
 	ctx, cancel := context.WithCancel(t.Context())

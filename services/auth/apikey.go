@@ -43,7 +43,8 @@ type APIKey struct {
 
 // Accepts reports whether a text with the hash is the key, or its secret from
 // before a rotation that still counts at now, and until when it is (nil: it has
-// no end). It takes the same time for every text.
+// no end), in whole seconds as the tokens that are made of it. It takes the same
+// time for every text.
 func (k APIKey) Accepts(hash []byte, now time.Time) (until *time.Time, ok bool) {
 	current := subtle.ConstantTimeCompare(k.Hash, hash) == 1
 	previous := subtle.ConstantTimeCompare(k.PreviousHash, hash) == 1 && k.PreviousExpiresAt != nil
@@ -57,7 +58,11 @@ func (k APIKey) Accepts(hash []byte, now time.Time) (until *time.Time, ok bool) 
 	default:
 		return nil, false
 	}
-	return until, until == nil || now.Before(*until)
+	if until == nil {
+		return nil, true
+	}
+	end := until.Truncate(time.Second)
+	return &end, now.Before(end)
 }
 
 // APIKeySecretID names one secret of a key on the list of revocations, without

@@ -140,6 +140,23 @@ func TestKeyRequests(t *testing.T) {
 	}
 }
 
+// TestKeysAreNotRepeated: an answer with a secret is kept for nobody.
+func TestKeysAreNotRepeated(t *testing.T) {
+	s := start(t)
+	secrets := map[string]bool{}
+	for range 2 {
+		var k apiKey
+		got := s.request(operator(), "POST", "/v1/api-keys", `{"name":"x","scopes":["users:read"]}`, "Idempotency-Key", "one").want(t, 201)
+		if got.into(t, &k); got.Header.Get("Cache-Control") != "no-store" {
+			t.Errorf("Cache-Control %q", got.Header.Get("Cache-Control"))
+		}
+		secrets[k.Key] = true
+	}
+	if len(secrets) != 2 {
+		t.Error("the second answer repeats the first one's secret")
+	}
+}
+
 // TestKeyListPages walks the pages of an owner's keys.
 func TestKeyListPages(t *testing.T) {
 	s := start(t)

@@ -88,7 +88,7 @@ func TestRotationOverlaps(t *testing.T) {
 		t.Fatalf("rotated: %+v", second)
 	}
 	until, ok := s.works(first.Key)
-	if !ok || until == nil || until.Sub(s.now()).Round(time.Minute) != time.Hour {
+	if !ok || until == nil || until.Sub(s.now()).Round(time.Minute) != time.Hour || until.Nanosecond() != 0 {
 		t.Errorf("the old secret: %v, until %v, want an hour", ok, until)
 	}
 	if until, ok := s.works(second.Key); !ok || until != nil {

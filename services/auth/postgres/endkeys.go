@@ -66,7 +66,8 @@ func (s *Endings) rotateAPIKey(ctx context.Context, tx bun.Tx, k auth.APIKey, r 
 	ended := [][]byte{k.PreviousHash}
 	k.PreviousHash, k.PreviousExpiresAt = k.Hash, nil
 	if r.Overlap > 0 {
-		until := clock(r.Now.Add(r.Overlap))
+		// A key ends at a whole second: not before the overlap does.
+		until := clock(r.Now.Add(r.Overlap + time.Second - 1)).Truncate(time.Second)
 		k.PreviousExpiresAt = &until
 	} else {
 		ended, k.PreviousHash = append(ended, k.Hash), nil
