@@ -167,7 +167,7 @@ func TestAQueryAsAStream(t *testing.T) {
 }
 
 func TestAQueryAsAStreamHasItsTime(t *testing.T) {
-	f := setUp(t, func(c *config.Graph) { c.Timeout = 200 * time.Millisecond })
+	f := setUp(t, func(c *config.Graph) { c.Timeout = 1500 * time.Millisecond })
 	f.auth.hangs.Store(true)
 	_, next := f.subscribe(`{ me { email sessions { id } } }`)
 	got := next()
