@@ -159,6 +159,7 @@ func TestChangeEmail(t *testing.T) {
 		t.Errorf("%d of 10 uses succeeded, account %+v", n, a)
 	}
 	// The old mailbox does not lead into the account any more.
+	stranger.get("/reset?"+oldMailbox.Encode()).want(t, http.StatusGone)
 	stranger.post("/reset", with(oldMailbox, "password", newPassword)).want(t, http.StatusGone)
 	b.get("/account").want(t, http.StatusOK)
 	s.signIn("new@example.com", goodPassword)

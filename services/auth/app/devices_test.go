@@ -28,6 +28,13 @@ func TestNewDevice(t *testing.T) {
 	if told() != 0 {
 		t.Error("a device that is known is told")
 	}
+	if _, err := s.db.Pool.Exec(t.Context(), `DELETE FROM known_devices`); err != nil {
+		t.Fatal(err)
+	}
+	b.post("/login", login).want(t, http.StatusSeeOther)
+	if told() != 0 {
+		t.Error("a device is told on which the person is signed in")
+	}
 	s.signIn("ada@example.com", goodPassword, "User-Agent", firefox, "X-Forwarded-For", "192.0.2.9")
 	events := s.events(event.TypeNewDevice, ada.ID)
 	if len(events) != 1 || events[0]["user_agent"] != firefox || events[0]["address"] != "192.0.2.9" || events[0]["session_id"] == "" {

@@ -33,6 +33,10 @@ func TestReset(t *testing.T) {
 	other := s.signIn("ada@example.com", goodPassword)
 	offline := other.tokens(client.ClientID, "scope", "openid offline_access")
 	code := other.code(client.ClientID)
+	gone := s.signIn("ada@example.com", goodPassword)
+	outlived := gone.tokens(client.ClientID, "scope", "openid offline_access")
+	gone.post("/oauth2/logout", nil).want(t, http.StatusOK)
+	outlived = gone.redeem(refreshForm(client.ClientID, outlived.RefreshToken), http.StatusOK)
 
 	if page := b.get("/login").body; !strings.Contains(page, `href="/reset"`) {
 		t.Error("the sign-in page does not lead to the reset")
@@ -66,6 +70,7 @@ func TestReset(t *testing.T) {
 	b.get("/account").want(t, http.StatusSeeOther)
 	b.redeem(refreshForm(client.ClientID, held.RefreshToken), http.StatusBadRequest)
 	b.redeem(refreshForm(client.ClientID, offline.RefreshToken), http.StatusBadRequest)
+	b.redeem(refreshForm(client.ClientID, outlived.RefreshToken), http.StatusBadRequest)
 	b.redeem(codeForm(client.ClientID, code), http.StatusBadRequest)
 	b.post("/login", url.Values{"login": {"ada@example.com"}, "password": {goodPassword}}).want(t, http.StatusUnauthorized)
 	s.signIn("ada@example.com", newPassword)
@@ -73,8 +78,8 @@ func TestReset(t *testing.T) {
 	if len(changed) != 1 || changed[0]["reason"] != "reset" || changed[0]["address"] != "192.0.2.8" {
 		t.Errorf("events %v", changed)
 	}
-	if n := len(s.events(event.TypeSessionRevoked, ada.ID)); n != 2 {
-		t.Errorf("%d sessions revoked, want 2", n)
+	if n := len(s.events(event.TypeSessionRevoked, ada.ID)); n != 3 { // with the one that signed out
+		t.Errorf("%d sessions revoked, want 3", n)
 	}
 	if got := s.records("password.reset"); len(got) != 1 || got[0].Subject != ada.ID || got[0].Actor != ada.ID {
 		t.Errorf("records of the reset: %+v", got)
