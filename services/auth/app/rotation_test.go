@@ -100,7 +100,7 @@ func TestRotationOverlaps(t *testing.T) {
 			t.Errorf("secret %d works: %v", i+1, ok)
 		}
 	}
-	s.advance(2 * time.Hour)
+	s.advance(2*time.Hour + time.Second)
 	if _, ok := s.works(second.Key); ok {
 		t.Error("the old secret outlives the overlap")
 	}
