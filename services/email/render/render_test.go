@@ -44,6 +44,7 @@ func hostile() render.Data {
 		Link:      "https://id.example.com/verify?challenge=0190&code=a+b%3D",
 		Email:     `o'hara+<b>@example.com`,
 		Issuer:    "https://id.example.com",
+		Site:      "id.example.com",
 		ExpiresAt: "2026-01-02 15:04 UTC",
 		Data: map[string]string{
 			"reason": "reset", "time": "2026-01-02 15:04 UTC", "address": "192.0.2.1",

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	netmail "net/mail"
+	"net/url"
 	"strings"
 	"time"
 
@@ -21,6 +22,7 @@ type Renderer struct {
 	templates *Templates
 	from      *netmail.Address
 	issuer    string
+	site      string // the issuer's host
 }
 
 var _ email.Renderer = (*Renderer)(nil)
@@ -32,12 +34,17 @@ func New(templates *Templates, from, issuer string) (*Renderer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("sender address %q: %w", from, err)
 	}
-	return &Renderer{templates: templates, from: address, issuer: strings.TrimRight(issuer, "/")}, nil
+	issuer = strings.TrimRight(issuer, "/")
+	site := issuer
+	if u, err := url.Parse(issuer); err == nil && u.Host != "" {
+		site = u.Host
+	}
+	return &Renderer{templates: templates, from: address, issuer: issuer, site: site}, nil
 }
 
 // Render implements [email.Renderer].
 func (r *Renderer) Render(m email.Message, link email.Link, now time.Time) (mail.Message, error) {
-	data := Data{Link: link.URL, Email: m.Recipient, Issuer: r.issuer, Data: m.Data}
+	data := Data{Link: link.URL, Email: m.Recipient, Issuer: r.issuer, Site: r.site, Data: m.Data}
 	if data.Link == "" {
 		data.Link = r.issuer + pathAccount
 	}

@@ -38,8 +38,11 @@ type Data struct {
 	Link string
 	// Email is the recipient's address.
 	Email string
-	// Issuer is the address of this Gatehouse.
+	// Issuer is the address of this Gatehouse, for links to it.
 	Issuer string
+	// Site is its host, for sentences: programs that read mail make a link of
+	// every address that they see.
+	Site string
 	// ExpiresAt is the end of the link's validity, as text in UTC.
 	ExpiresAt string
 	// Data is the template's own variables, all that its meta.yaml declares;
@@ -191,7 +194,7 @@ func loadSet(files fs.FS, dir string, info email.Template) (set, error) {
 	}
 	// A reference to what does not exist shows only when executed, and within
 	// a condition only in one of its branches.
-	full, sparse := Data{Link: "https://example.com", Email: "a", Issuer: "b", ExpiresAt: "c", Data: map[string]string{}}, Data{Data: map[string]string{}}
+	full, sparse := Data{Link: "https://example.com", Email: "a", Issuer: "b", Site: "b", ExpiresAt: "c", Data: map[string]string{}}, Data{Data: map[string]string{}}
 	for _, v := range info.Variables {
 		full.Data[v.Name], sparse.Data[v.Name] = "https://example.com", ""
 	}
