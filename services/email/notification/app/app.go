@@ -45,8 +45,8 @@ type Options struct {
 	Users rest.Accounts
 	// Retention is how long a notification is kept; 0 means forever.
 	Retention time.Duration
-	// Heartbeat and Lifetime are those of [stream.Options].
-	Heartbeat, Lifetime time.Duration
+	// Heartbeat, Lifetime and WriteTimeout are those of [stream.Options].
+	Heartbeat, Lifetime, WriteTimeout time.Duration
 	// Logger is nil for slog.Default.
 	Logger *slog.Logger
 	// Registry takes the metrics; nil takes none.
@@ -83,7 +83,7 @@ func New(o Options) (*App, error) {
 	a.receiver = notification.NewReceiver(a.store, a.now, a.notify)
 	a.hub = stream.New(stream.Options{
 		Bus: o.Bus, Feed: a.store, Represent: rest.Represent,
-		Heartbeat: o.Heartbeat, Lifetime: o.Lifetime, Logger: o.Logger,
+		Heartbeat: o.Heartbeat, Lifetime: o.Lifetime, WriteTimeout: o.WriteTimeout, Logger: o.Logger,
 	})
 	a.api = rest.New(rest.Options{
 		Inbox: a.store, Choices: a.store, Creator: a.store, Accounts: o.Users, Stream: a.hub, Notify: a.notify, Now: a.now,

@@ -181,7 +181,7 @@ func (f *fixture) fill(user string) {
 // everything when it comes back.
 func TestSlowReader(t *testing.T) {
 	f := newFixture(t)
-	a := f.instance()
+	a := f.instance(func(o *app.Options) { o.WriteTimeout = time.Hour })
 	ada := newPerson()
 	p := person(ada)
 	quick := a.open(person(ada), "")
@@ -324,12 +324,13 @@ func TestStreamRefuses(t *testing.T) {
 // The same over HTTP/2, where there is no connection to close.
 func TestStreamOverHTTP2(t *testing.T) {
 	f := newFixture(t)
-	a := f.instance()
+	a := f.instance(func(o *app.Options) { o.Heartbeat, o.WriteTimeout = 900*time.Millisecond, 300*time.Millisecond })
 	second := a.second()
 	ada := newPerson()
 	p := person(ada)
 	stream := second.open(p, "")
 	stream.next(t, "unread")
+	stream.next(t, "comment") // long after the first had to be written
 	id := a.send(ada, "x")
 	if m := stream.next(t, "notification"); m.id != id {
 		t.Errorf("got %+v", m)
@@ -361,5 +362,28 @@ func TestOperations(t *testing.T) {
 	}
 	if got := a.do(person(newPerson()), "GET", rest.Root+"/x/y/z", ""); got.status != http.StatusNotFound {
 		t.Errorf("elsewhere: %d", got.status)
+	}
+}
+
+// Another process whose clock is ahead has stored something: what comes after
+// still is after it.
+func TestClocksMayDiffer(t *testing.T) {
+	const ahead = "ffffffff-0000-7000-8000-000000000000"
+	f := newFixture(t)
+	a := f.instance()
+	ada := newPerson()
+	a.send(ada, "before")
+	if _, err := f.db.Bun.NewRaw("UPDATE notification_inboxes SET last_id = ? WHERE user_id = ?", ahead, ada).Exec(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	stream := a.open(person(ada), "")
+	if m := stream.next(t, "unread"); m.id != ahead {
+		t.Errorf("begins at %s", m.id)
+	}
+	one, two := a.send(ada, "one"), a.send(ada, "two")
+	for _, want := range []string{one, two} {
+		if m := stream.next(t, "notification"); m.id != want || m.id <= ahead {
+			t.Errorf("got %s, want %s", m.id, want)
+		}
 	}
 }

@@ -24,8 +24,9 @@ const (
 	// back is verified by the gateway again.
 	maxBlind = identity.TokenLifetime
 
-	defaultHeartbeat = 15 * time.Second
-	defaultLifetime  = 30 * time.Minute
+	defaultHeartbeat    = 15 * time.Second
+	defaultLifetime     = 30 * time.Minute
+	defaultWriteTimeout = 10 * time.Second
 )
 
 // The reasons for which a stream ends before its reader goes.
@@ -47,6 +48,9 @@ type Options struct {
 	// Heartbeat is the longest pause between two signs of life and two looks at
 	// the database; 0 means 15 s. Lifetime ends every stream; 0 means 30 min.
 	Heartbeat, Lifetime time.Duration
+	// WriteTimeout is how long a reader may take nothing; 0 means 10 s. It may
+	// come back.
+	WriteTimeout time.Duration
 	// Logger is nil for slog.Default.
 	Logger *slog.Logger
 }
@@ -71,6 +75,9 @@ func New(o Options) *Hub {
 	}
 	if o.Lifetime <= 0 {
 		o.Lifetime = defaultLifetime
+	}
+	if o.WriteTimeout <= 0 {
+		o.WriteTimeout = defaultWriteTimeout
 	}
 	if o.Logger == nil {
 		o.Logger = slog.Default()

@@ -20,8 +20,6 @@ import (
 const (
 	// batch is how many notifications are read at once.
 	batch = 100
-	// writeTimeout is how long a reader may take nothing; it may come back.
-	writeTimeout = 10 * time.Second
 	// farewellTimeout is how long the end of a stream may take.
 	farewellTimeout = 300 * time.Millisecond
 	// reconnectMillis is what readers are asked to wait before they come back.
@@ -236,7 +234,7 @@ func (s *stream) write(ctx context.Context, text []byte) error {
 	if len(text) == 0 {
 		return nil
 	}
-	s.deadline(time.Now().Add(writeTimeout))
+	s.deadline(time.Now().Add(s.hub.o.WriteTimeout))
 	// HTTP/2 ends a stream at its deadline even if nothing is being written.
 	defer s.deadline(time.Time{})
 	if ctx.Err() != nil {
