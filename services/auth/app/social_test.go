@@ -11,6 +11,7 @@ import (
 	"gatehouse.example/internal/api/userapi"
 	"gatehouse.example/internal/oidctest"
 	"gatehouse.example/services/auth/app"
+	"gatehouse.example/services/auth/postgres"
 )
 
 // TestSocialNewAccount: an address that nobody has makes an account; at once
@@ -272,4 +273,20 @@ func TestSocialAtOnce(t *testing.T) {
 		t.Errorf("%d accounts, links %v", s.users.count(), s.links(account.ID))
 	}
 	s.wantLinked(account.ID)
+}
+
+// TestSocialProvenTooLate: the link of a mail that a stranger's identity caused
+// links nothing once the account's owner has set a password.
+func TestSocialProvenTooLate(t *testing.T) {
+	s := startSocial(t)
+	s.through(s.browser(), "forum", person("eve", "victim@example.com", true)).want(t, http.StatusOK)
+	account := s.users.byLogin("victim@example.com")
+	s.advance(time.Minute)
+	if _, err := s.db.Pool.Exec(t.Context(), `INSERT INTO credentials (user_id, password_hash, updated_at) VALUES ($1, 'the owner''s', $2)`, account.ID, s.now()); err != nil {
+		t.Fatal(err)
+	}
+	s.browser().post("/verify", s.challengeOf(account.ID)).want(t, http.StatusOK)
+	if _, err := postgres.NewCredentials(s.db).Credential(t.Context(), account.ID); err != nil || len(s.links(account.ID)) != 0 {
+		t.Errorf("links %v, the owner's password: %v", s.links(account.ID), err)
+	}
 }
