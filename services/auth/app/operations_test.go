@@ -51,3 +51,37 @@ func TestOperations(t *testing.T) {
 		}
 	}
 }
+
+// TestBadFormsOfPages sends to every page what no browser does.
+func TestBadFormsOfPages(t *testing.T) {
+	s := start(t)
+	_, b := s.person("ada@example.com")
+	form, plain := "application/x-www-form-urlencoded", "text/plain"
+	for name, test := range map[string]struct{ contentType, body string }{
+		"empty":            {form, ""},
+		"no content type":  {"", "email=a@example.com"},
+		"wrong type":       {plain, "email=a@example.com"},
+		"json":             {"application/json", `{"email":"a@example.com"}`},
+		"truncated":        {form, "email=%e"},
+		"invalid UTF-8":    {form, "email=%ff@example.com&password=%ff&current=%ff&challenge=%ff&code=%ff&session=%ff&end=%ff&login=%ff"},
+		"U+0000":           {form, "email=%00@example.com&password=%00&current=%00&challenge=%00&code=%00&session=%00&end=%00&login=%00"},
+		"twice":            {form, "email=a@example.com&email=b@example.com&session=a&session=b&end=all&end=all&challenge=a&challenge=b"},
+		"unknown members":  {form, "nothing=is+known"},
+		"ten million":      {form, "email=" + strings.Repeat("a", 10<<20)},
+		"a long challenge": {form, "challenge=" + strings.Repeat("a", 9000) + "&code=x"},
+	} {
+		for _, path := range []string{"/login", "/register", "/verify", "/reset", "/setup", "/account/password", "/account/email", "/account/sessions"} {
+			got := b.do(http.MethodPost, path, strings.NewReader(test.body), http.Header{"Content-Type": {test.contentType}})
+			if got.StatusCode < 400 || got.StatusCode >= 500 {
+				t.Errorf("%s to %s: status %d", name, path, got.StatusCode)
+			}
+		}
+	}
+	for _, query := range []string{"?challenge=%ff&code=%00", "?challenge=" + strings.Repeat("a", 9000), "?code=", "?challenge=a;b", "?done=%00%ff", "?return_to=//evil.example"} {
+		for _, path := range []string{"/login", "/register", "/verify", "/reset", "/account", "/account/password", "/account/email", "/account/sessions"} {
+			if got := b.get(path + query); got.StatusCode >= 500 || got.StatusCode == http.StatusSeeOther || strings.Contains(got.body, "evil") {
+				t.Errorf("GET %s%.40s: status %d", path, query, got.StatusCode)
+			}
+		}
+	}
+}
