@@ -68,7 +68,7 @@ func newSocialParts(ctx context.Context, o Options, p *parts) (*socialParts, err
 	store := postgres.NewIdentities(o.DB)
 	endpoint := social.New(social.Options{
 		Issuer: o.Issuer, Catalogue: catalogue, Accounts: o.Users, Identities: store, Flows: postgres.NewSocialFlows(o.DB), Mailer: p.challenges,
-		Sessions: p.jar, Pages: p.pages, AllowRegistration: o.Config.AllowRegistration, VerificationLifetime: o.Config.VerificationLifetime,
+		Sessions: p.jar, Log: p.records, Pages: p.pages, AllowRegistration: o.Config.AllowRegistration, VerificationLifetime: o.Config.VerificationLifetime,
 		Logger: o.Logger, Now: o.Now,
 	})
 	pages := identities.NewPages(identities.Options{

@@ -103,6 +103,10 @@ func TestSocialKnownAddress(t *testing.T) {
 			if titleOf(got.body) != test.title {
 				t.Errorf("page %q, want %q: %s", titleOf(got.body), test.title, got.body)
 			}
+			var failed int
+			if err := s.db.Pool.QueryRow(t.Context(), `SELECT count(*) FROM audit_log WHERE action = 'session.sign_in_failed' AND subject_id = $1 AND outcome = 'failure'`, account.ID).Scan(&failed); err != nil || (failed == 1) != (test.title == "Sign in") {
+				t.Errorf("%d records of a failed sign-in, %v", failed, err)
+			}
 			if linked := len(s.links(account.ID)) == 1; linked != test.linked || (s.signedIn(b) == account.ID) != test.linked {
 				t.Errorf("linked %t, signed in as %q", linked, s.signedIn(b))
 			}

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/text/language"
 
 	"gatehouse.example/internal/api/userapi"
+	"gatehouse.example/internal/audit"
 	"gatehouse.example/internal/problem"
 	"gatehouse.example/sdk/social"
 	"gatehouse.example/services/auth"
@@ -80,8 +81,7 @@ func (e *Endpoint) step(w http.ResponseWriter, r *http.Request, v visit) (again 
 	case account.Status == userapi.StatusPending:
 		return false, e.mail(w, r, v, account)
 	case account.Status != userapi.StatusActive:
-		signedin.Refuse(e.Pages, w, r)
-		return false, nil
+		return false, e.refuse(w, r, v.entry, account.ID)
 	case account.EmailVerified && v.vouched():
 		return e.linkAndEnter(w, r, v, account)
 	default:
@@ -93,8 +93,7 @@ func (e *Endpoint) step(w http.ResponseWriter, r *http.Request, v visit) (again 
 func (e *Endpoint) enter(w http.ResponseWriter, r *http.Request, v visit, i auth.Identity) error {
 	account, err := e.Accounts.AccountByID(r.Context(), i.UserID)
 	if isStatus(err, http.StatusNotFound) {
-		signedin.Refuse(e.Pages, w, r)
-		return nil
+		return e.refuse(w, r, v.entry, i.UserID)
 	}
 	if err != nil {
 		return err
@@ -103,8 +102,7 @@ func (e *Endpoint) enter(w http.ResponseWriter, r *http.Request, v visit, i auth
 	case account.Status == userapi.StatusPending, account.Status == userapi.StatusActive && !account.EmailVerified:
 		return e.challenge(w, r, v, account, false)
 	case account.Status != userapi.StatusActive:
-		signedin.Refuse(e.Pages, w, r)
-		return nil
+		return e.refuse(w, r, v.entry, account.ID)
 	}
 	if err := e.Identities.IdentityUsed(r.Context(), i.ID, v.who.Email, e.Now()); err != nil {
 		return err
@@ -117,6 +115,21 @@ func (e *Endpoint) enter(w http.ResponseWriter, r *http.Request, v visit, i auth
 		target = "/account"
 	}
 	page.Redirect(w, target)
+	return nil
+}
+
+// refuse tells that the account may not act, and the audit log that somebody
+// came to it.
+func (e *Endpoint) refuse(w http.ResponseWriter, r *http.Request, entry Entry, userID string) error {
+	record, err := audit.New(r.Context(), "auth", "session.sign_in_failed", "user", userID, e.Now())
+	if err != nil {
+		return err
+	}
+	record.Outcome = audit.Failure
+	if err := e.Log.Record(r.Context(), record.With("method", entry.Name).With("reason", "not_active")); err != nil {
+		return err
+	}
+	signedin.Refuse(e.Pages, w, r)
 	return nil
 }
 

@@ -35,6 +35,7 @@ import (
 	"time"
 
 	"gatehouse.example/internal/api/userapi"
+	"gatehouse.example/internal/audit"
 	"gatehouse.example/sdk/social"
 	"gatehouse.example/services/auth"
 	"gatehouse.example/services/auth/browser"
@@ -137,6 +138,11 @@ type Sessions interface {
 	Registered(w http.ResponseWriter, lifetime time.Duration)
 }
 
+// Log keeps records of sign-ins that failed.
+type Log interface {
+	Record(ctx context.Context, r audit.Record) error
+}
+
 // Options configures [New].
 type Options struct {
 	// Issuer is where the callbacks are.
@@ -147,6 +153,7 @@ type Options struct {
 	Flows      Flows
 	Mailer     Mailer
 	Sessions   Sessions
+	Log        Log
 	Pages      *page.Renderer
 	// AllowRegistration lets people without an account make one.
 	AllowRegistration bool
