@@ -81,17 +81,19 @@ func Connect(ctx context.Context, o Options) (*Bus, error) {
 	if b.logger == nil {
 		b.logger = slog.Default()
 	}
+	b.life, b.stop = context.WithCancel(context.Background())
 	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
 	defer cancel()
 	var err error
 	if b.conn, err = b.dial(ctx, o); err != nil {
+		b.stop()
 		return nil, fmt.Errorf("connect to the bus at %s: %w: start that NATS server, or mend bus.url", hosts(o.URL), err)
 	}
 	if b.js, err = jetstream.New(b.conn); err != nil {
+		b.stop()
 		b.conn.Close()
 		return nil, fmt.Errorf("connect to bus: %w", err)
 	}
-	b.life, b.stop = context.WithCancel(context.Background())
 	return b, nil
 }
 
@@ -118,7 +120,9 @@ func (b *Bus) dial(ctx context.Context, o Options) (*nats.Conn, error) {
 		nats.MaxPingsOutstanding(2),
 		nats.ReconnectBufSize(-1), // what cannot be sent now is an error, not a surprise later
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
-			b.logger.Warn("bus disconnected, connecting again", "error", err)
+			if b.life.Err() == nil { // else it is closed on purpose
+				b.logger.Warn("bus disconnected, connecting again", "error", err)
+			}
 		}),
 		nats.ReconnectHandler(func(*nats.Conn) { b.logger.Info("bus connected again") }),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {

@@ -12,7 +12,8 @@ import (
 // step is a block of commands and what the README prints below it.
 type step struct{ commands, output string }
 
-// steps reads the code blocks of the README's "First five minutes".
+// steps reads the code blocks of the README from "First five minutes" on, up to
+// "Configuration".
 func steps(t *testing.T) []step {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(repository, "README.md"))
@@ -23,13 +24,16 @@ func steps(t *testing.T) []step {
 	if !ok {
 		t.Fatal("README.md has no section First five minutes")
 	}
-	section, _, _ = strings.Cut(section, "\n## ")
+	section, _, ok = strings.Cut(section, "\n## Configuration\n")
+	if !ok {
+		t.Fatal("README.md has no section Configuration")
+	}
 	pair := regexp.MustCompile("(?s)```sh\n(.*?)```\n```\n(.*?)```")
 	var all []step
 	for _, m := range pair.FindAllStringSubmatch(section, -1) {
 		all = append(all, step{m[1], m[2]})
 	}
-	if blocks := strings.Count(section, "```sh\n"); blocks != len(all) || blocks < 8 {
+	if blocks := strings.Count(section, "```sh\n"); blocks != len(all) || blocks < 20 {
 		t.Fatalf("%d blocks of commands, %d with their output", blocks, len(all))
 	}
 	return all
@@ -45,22 +49,23 @@ func matches(printed, wanted string) bool {
 	return regexp.MustCompile("^" + strings.Join(parts, ".+") + "$").MatchString(printed)
 }
 
-// TestReadme pastes the README's first five minutes into a shell, in a folder
-// that looks like the repository, with only the port changed.
+// TestReadme pastes the README's commands into a shell, in a folder that looks
+// like the repository, with only the ports changed.
 func TestReadme(t *testing.T) {
 	folder := filepath.Dir(dataFolder(t))
 	if err := os.Mkdir(filepath.Join(folder, "bin"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	for name, target := range map[string]string{"bin/gatehouse": binary, "configs": filepath.Join(repository, "configs")} {
-		if err := os.Symlink(target, filepath.Join(folder, name)); err != nil {
-			t.Fatal(err)
-		}
+	if err := os.Symlink(binary, filepath.Join(folder, "bin/gatehouse")); err != nil {
+		t.Fatal(err)
 	}
-	in := dev(t, filepath.Join(folder, "var"))
+	if err := os.CopyFS(filepath.Join(folder, "configs"), os.DirFS(filepath.Join(repository, "configs"))); err != nil {
+		t.Fatal(err)
+	}
+	in := dev(t, filepath.Join(folder, "var"), "--config", filepath.Join(folder, "configs"))
 	port := in.issuer[strings.LastIndex(in.issuer, ":")+1:]
 	here := func(s string) string {
-		return strings.ReplaceAll(strings.ReplaceAll(s, "localhost:8080", "localhost:"+port), "localhost%3A8080", "localhost%3A"+port)
+		return strings.NewReplacer("localhost:8080", "localhost:"+port, "localhost%3A8080", "localhost%3A"+port, "127.0.0.1:9901", in.admin).Replace(s)
 	}
 	const mark = "-- end of step --"
 	var script strings.Builder

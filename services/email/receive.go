@@ -127,7 +127,7 @@ func NewMessage(m Message, now time.Time) (Message, error) {
 	if err != nil {
 		return Message{}, err
 	}
-	now = now.UTC()
+	now = now.UTC().Truncate(time.Microsecond) // as exact as it is read later
 	m.ID, m.State = id.String(), StateQueued
 	m.DueAt, m.CreatedAt, m.UpdatedAt = now, now, now
 	return m, nil

@@ -139,7 +139,7 @@ func TestAccess(t *testing.T) {
 			}
 		})
 	}
-	if w := get(t, h, reader, "/v1/messages"); w.Body.String() != `{"items":[],"next_cursor":null}` {
+	if w := get(t, h, reader, "/v1/messages"); w.Body.String() != `{"items":[],"next_cursor":null}`+"\n" {
 		t.Errorf("empty list: %s", w.Body)
 	}
 }

@@ -216,7 +216,7 @@ func TestSendRefuses(t *testing.T) {
 			t.Errorf("content type %q: %d", media, w.Code)
 		}
 	}
-	if page := get(t, f, reader, "/v1/messages").Body.String(); page != `{"items":[],"next_cursor":null}` {
+	if page := get(t, f, reader, "/v1/messages").Body.String(); page != `{"items":[],"next_cursor":null}`+"\n" {
 		t.Errorf("something was queued: %s", page)
 	}
 }

@@ -64,7 +64,7 @@ func answer(w http.ResponseWriter, status int, body any) error {
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(status)
-	_, _ = w.Write(data) // nobody is left to tell
+	_, _ = w.Write(append(data, '\n')) // nobody is left to tell
 	return nil
 }
 
