@@ -15,17 +15,12 @@ import (
 // publishTimeout bounds how long a request waits for the broker.
 const publishTimeout = time.Second
 
-// Writer writes a record into the service's own log and outbox.
-type Writer interface {
-	WriteAuditRecord(ctx context.Context, r audit.Record) error
-}
-
 // RecorderOptions configures [NewRecorder].
 type RecorderOptions struct {
 	// Publish stores an event at the broker. nil: there is no broker.
 	Publish func(ctx context.Context, e event.Event) error
 	// Store takes the record while the broker does not.
-	Store  Writer
+	Store  Keeper
 	Logger *slog.Logger
 	// Registry takes the metrics; nil keeps none.
 	Registry *prometheus.Registry
@@ -52,9 +47,9 @@ func NewRecorder(o RecorderOptions) (*Recorder, error) {
 }
 
 // Record returns when the record is durable: at the broker, from which it gets
-// into the log, or in the log and the outbox of this service if the broker does
-// not answer within a second. An error says that it is nowhere: then what it
-// tells of must not happen.
+// into the log, or in the log itself if the broker does not answer within a
+// second; a broker that has it all the same makes no second one. An error says
+// that it is nowhere: then what it tells of must not happen.
 func (r *Recorder) Record(ctx context.Context, record audit.Record) error {
 	e, err := record.Event()
 	if err != nil {
@@ -70,5 +65,5 @@ func (r *Recorder) Record(ctx context.Context, record audit.Record) error {
 		r.written.Inc()
 		r.o.Logger.WarnContext(ctx, "audit record goes to the database", slog.String("action", record.Action), slog.Any("error", err))
 	}
-	return r.o.Store.WriteAuditRecord(ctx, record)
+	return r.o.Store.KeepAuditRecord(ctx, record)
 }

@@ -11,7 +11,8 @@ import (
 	"gatehouse.example/internal/event"
 )
 
-// Keeper stores records of other services. One that is there already is fine.
+// Keeper stores records, those of other services too. One that is there already
+// is fine.
 type Keeper interface {
 	KeepAuditRecord(ctx context.Context, r audit.Record) error
 }

@@ -9,7 +9,6 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
-	"github.com/uptrace/bun"
 
 	"gatehouse.example/internal/audit"
 	"gatehouse.example/internal/database"
@@ -31,8 +30,8 @@ func scanAuditRecord(row pgx.Row) (audit.Record, error) {
 	return r, err
 }
 
-// KeepAuditRecord stores a record of another service. One that is there already
-// stays as it is.
+// KeepAuditRecord stores a record that belongs to no change here. One that is
+// there already stays as it is.
 func (s *Audit) KeepAuditRecord(ctx context.Context, r audit.Record) error {
 	if r.Outcome == "" {
 		r.Outcome = audit.Success
@@ -52,11 +51,6 @@ func (s *Audit) KeepAuditRecord(ctx context.Context, r audit.Record) error {
 		return fmt.Errorf("keep audit record %s: %w", r.ID, err)
 	}
 	return nil
-}
-
-// WriteAuditRecord records what changes nothing else in the database.
-func (s *Audit) WriteAuditRecord(ctx context.Context, r audit.Record) error {
-	return s.db.InTx(ctx, func(ctx context.Context, tx bun.Tx) error { return audit.Write(ctx, tx, r) })
 }
 
 // AuditRecord returns the record, or [auth.ErrNotFound].
