@@ -27,7 +27,7 @@ type readiness struct {
 }
 
 // Ready reports whether the gateway can serve: a snapshot is loaded, each
-// service that it leads to answers its /healthz over mutual TLS, and
+// service that it leads to and cannot do without answers its /healthz over mutual TLS, and
 // Options.Ready has nothing against it. Answers are remembered for half a
 // second.
 func (a *App) Ready(ctx context.Context) error {
@@ -69,7 +69,7 @@ func checkServices(ctx context.Context, s *reload.Snapshot) error {
 	asked := map[string]bool{}
 	for i, u := range s.Upstreams {
 		c := &s.Config.Upstreams[i]
-		if !c.Service() || asked[c.Targets[0].Service] {
+		if !c.Service() || c.Optional || asked[c.Targets[0].Service] {
 			continue
 		}
 		asked[c.Targets[0].Service] = true

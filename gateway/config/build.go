@@ -175,7 +175,7 @@ func (b *builder) upstreams() {
 		raw, at := b.raw.Upstreams[name], "upstreams."+name
 		u := Upstream{
 			Name: name, Balance: Balance(raw.Balance), Timeouts: defaultTimeouts(),
-			ForwardAuthorization: raw.ForwardAuthorization, MaxIdleConnections: raw.MaxIdle,
+			ForwardAuthorization: raw.ForwardAuthorization, MaxIdleConnections: raw.MaxIdle, Optional: raw.Optional,
 		}
 		b.targets(at, raw.Targets, &u)
 		b.upstreamIdentity(at, raw, &u)

@@ -113,6 +113,8 @@ type Upstream struct {
 	Timeouts Timeouts
 	// MaxIdleConnections is how many idle connections a target keeps.
 	MaxIdleConnections int
+	// Optional says that the gateway is ready without this service.
+	Optional bool
 }
 
 // Service reports whether the upstream is one of Gatehouse's own services.

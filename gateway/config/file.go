@@ -67,6 +67,7 @@ type fileUpstream struct {
 	ForwardAuthorization bool         `yaml:"forward_authorization"`
 	Timeouts             fileTimeouts `yaml:"timeouts"`
 	MaxIdle              int          `yaml:"max_idle_connections"`
+	Optional             bool         `yaml:"optional"`
 }
 
 type fileHealth struct {

@@ -31,19 +31,14 @@ func loadConfig(cmd *cobra.Command, keys settings) (*config.Config, error) {
 	return config.Load(config.Source{File: file, Env: os.Environ(), Flags: flags})
 }
 
-// configFile returns the file of --config, or the one beside the checkout or
-// the executable, or "" for none.
+// configFile returns the file of --config or GATEHOUSE_CONFIG, or the one beside
+// the checkout or the executable, or "" for none.
 func configFile(cmd *cobra.Command) (string, error) {
 	if f := cmd.Flag("config"); f != nil && f.Changed {
-		name := f.Value.String()
-		info, err := os.Stat(name)
-		if err != nil {
-			return "", fmt.Errorf("--config %s: %w", name, unwrapPath(err))
-		}
-		if info.IsDir() {
-			name = filepath.Join(name, "gatehouse.yaml")
-		}
-		return name, nil
+		return existing("--config", f.Value.String())
+	}
+	if name := os.Getenv("GATEHOUSE_CONFIG"); name != "" {
+		return existing("GATEHOUSE_CONFIG", name)
 	}
 	places := []string{filepath.Join("configs", "gatehouse.yaml")}
 	if exe, err := os.Executable(); err == nil {
@@ -57,6 +52,19 @@ func configFile(cmd *cobra.Command) (string, error) {
 		}
 	}
 	return "", nil
+}
+
+// existing returns the file that somebody named, or gatehouse.yaml in the folder
+// that it is.
+func existing(who, name string) (string, error) {
+	info, err := os.Stat(name)
+	if err != nil {
+		return "", fmt.Errorf("%s %s: %w", who, name, unwrapPath(err))
+	}
+	if info.IsDir() {
+		name = filepath.Join(name, "gatehouse.yaml")
+	}
+	return name, nil
 }
 
 // unwrapPath drops the operation and path that a file error repeats.

@@ -147,7 +147,7 @@ type cluster struct {
 }
 
 // services are the parts that have replicas, in the order of their start.
-var services = []string{"user", "auth", "email", "gateway"}
+var services = []string{"user", "auth", "email", "graph", "gateway"}
 
 // newCluster starts every part replicas times. settings are lines of
 // gatehouse.yaml.

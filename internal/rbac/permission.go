@@ -20,7 +20,7 @@ var builtin = [...]Permission{
 	{ClientsRead, "Read OAuth clients."},
 	{ClientsWrite, "Register, change and delete OAuth clients."},
 	{KeysRead, "Read the API keys of others."},
-	{KeysWrite, "Make, rotate and revoke the API keys of others."},
+	{KeysWrite, "Rename and revoke the API keys of others."},
 	{MessagesRead, "Read messages and templates."},
 	{MessagesSend, "Send messages and notifications."},
 	{RolesRead, "Read roles and permissions, and ask what others may do."},

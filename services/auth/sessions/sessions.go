@@ -109,6 +109,8 @@ func whose(r *http.Request, caller identity.Principal, permission string) (strin
 	switch {
 	case id == "" && caller.Kind == identity.KindUser:
 		return caller.Subject, nil
+	case caller.Kind != identity.KindUser && !rbac.Allowed(caller, permission):
+		return "", lacks(permission)
 	case id == "":
 		return "", problem.New(http.StatusBadRequest, "user_id_required", "a client has no sessions; say whose by user_id")
 	case uuid.Validate(id) != nil || len(id) != 36:
@@ -116,14 +118,22 @@ func whose(r *http.Request, caller identity.Principal, permission string) (strin
 	case caller.Kind == identity.KindUser && id == caller.Subject:
 		return id, nil
 	case !rbac.Allowed(caller, permission):
-		return "", problem.Newf(http.StatusForbidden, "forbidden", "the sessions of others need %s", permission)
+		return "", lacks(permission)
 	}
 	return id, nil
+}
+
+func lacks(permission string) *problem.Problem {
+	return problem.Newf(http.StatusForbidden, "forbidden", "the sessions of others need %s", permission)
 }
 
 // Delete answers DELETE /v1/sessions/{id}.
 func (a *API) Delete(w http.ResponseWriter, r *http.Request) {
 	caller := identity.PrincipalFrom(r.Context())
+	if caller.Kind != identity.KindUser && !rbac.Allowed(caller, rbac.SessionsWrite) {
+		rest.Fail(w, r, lacks(rbac.SessionsWrite))
+		return
+	}
 	session, err := a.Store.Session(r.Context(), r.PathValue("id"))
 	if err == nil && !(caller.Kind == identity.KindUser && session.UserID == caller.Subject) && !rbac.Allowed(caller, rbac.SessionsWrite) {
 		err = auth.ErrNotFound // whether it exists is not the caller's business
