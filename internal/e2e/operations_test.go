@@ -141,6 +141,10 @@ func (in *installation) tryOperation(t *testing.T, o rbac.Operation, c caller, t
 		t.Fatalf("%s %s: %v", o.Method, o.Path, err)
 	}
 	_ = res.Body.Close() // a stream would not end
+	if res.StatusCode == http.StatusTooManyRequests {
+		time.Sleep(500 * time.Millisecond)
+		return in.tryOperation(t, o, c, token)
+	}
 	return res.StatusCode
 }
 
