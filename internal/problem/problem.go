@@ -2,6 +2,7 @@ package problem
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 )
@@ -77,6 +78,13 @@ func New(status int, code, detail string) *Problem {
 // Newf is [New] with a formatted detail.
 func Newf(status int, code, format string, args ...any) *Problem {
 	return New(status, code, fmt.Sprintf(format, args...))
+}
+
+// HasStatus reports whether err is a problem with the status, such as the 404
+// of another service.
+func HasStatus(err error, status int) bool {
+	p, ok := errors.AsType[*Problem](err)
+	return ok && p.Status == status
 }
 
 // Error describes the problem for a log.

@@ -16,6 +16,13 @@ import (
 	"gatehouse.example/internal/problem"
 )
 
+func TestHasStatus(t *testing.T) {
+	gone := fmt.Errorf("look up account: %w", problem.New(http.StatusNotFound, "", ""))
+	if !problem.HasStatus(gone, http.StatusNotFound) || problem.HasStatus(gone, http.StatusConflict) || problem.HasStatus(nil, 0) || problem.HasStatus(errors.New("404"), http.StatusNotFound) {
+		t.Error("tells problems apart by something else than their status")
+	}
+}
+
 func TestWrite(t *testing.T) {
 	taken := problem.New(http.StatusConflict, "email_taken", "The address is in use.").
 		With(problem.Violation{Pointer: "/email", Detail: "is in use"})

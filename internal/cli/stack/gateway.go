@@ -176,8 +176,7 @@ var _ capability.KeyAuthority = keyAuthority{}
 // VerifyAPIKey implements capability.KeyAuthority.
 func (k keyAuthority) VerifyAPIKey(ctx context.Context, key string) (capability.APIKey, error) {
 	v, err := k.auth.VerifyAPIKey(ctx, key)
-	var p *problem.Problem
-	if errors.As(err, &p) && p.Status == http.StatusNotFound {
+	if problem.HasStatus(err, http.StatusNotFound) {
 		return capability.APIKey{}, capability.ErrKeyInvalid
 	}
 	if err != nil {

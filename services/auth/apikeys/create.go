@@ -102,7 +102,7 @@ func (a *API) mayHaveSecret(ctx context.Context, caller identity.Principal) erro
 	}
 	account, err := a.Accounts.AccountByID(ctx, caller.Subject)
 	ended := err == nil && account.Status != userapi.StatusActive
-	if p, ok := errors.AsType[*problem.Problem](err); ended || (ok && p.Status == http.StatusNotFound) {
+	if ended || problem.HasStatus(err, http.StatusNotFound) {
 		return problem.New(http.StatusForbidden, "account_ended", "this account may not make API keys")
 	}
 	return err

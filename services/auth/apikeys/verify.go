@@ -117,7 +117,7 @@ func (o VerifyOptions) forClient(ctx context.Context, key auth.APIKey, allowed *
 // counts only while the person has it.
 func (o VerifyOptions) forUser(ctx context.Context, key auth.APIKey, allowed *authapi.APIKey) error {
 	account, err := o.Accounts.AccountByID(ctx, key.OwnerID)
-	if p, ok := errors.AsType[*problem.Problem](err); ok && p.Status == http.StatusNotFound {
+	if problem.HasStatus(err, http.StatusNotFound) {
 		return auth.ErrNotFound
 	}
 	if err != nil {

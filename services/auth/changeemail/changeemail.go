@@ -145,9 +145,8 @@ func (e *Endpoint) request(r *http.Request, account userapi.Account, email strin
 	ctx := r.Context()
 	defer throttle.Even(ctx)()
 	owner, err := e.Accounts.AccountByLogin(ctx, email)
-	refused, isProblem := errors.AsType[*problem.Problem](err)
 	taken := err == nil && owner.ID != account.ID
-	if err != nil && !(isProblem && refused.Status == http.StatusNotFound) {
+	if err != nil && !problem.HasStatus(err, http.StatusNotFound) {
 		return err
 	}
 	locale := account.Locale

@@ -184,7 +184,7 @@ var errWrong = errors.New("unknown account or wrong password")
 // is "".
 func (e *Endpoint) check(ctx context.Context, login, plain string) (userapi.Account, auth.Credential, error) {
 	account, err := e.Accounts.AccountByLogin(ctx, login)
-	if p, ok := errors.AsType[*problem.Problem](err); ok && p.Status == http.StatusNotFound {
+	if problem.HasStatus(err, http.StatusNotFound) {
 		account, err = userapi.Account{}, nil
 	}
 	if err != nil {

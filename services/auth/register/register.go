@@ -153,7 +153,7 @@ func (e *Endpoint) register(ctx context.Context, a application) (map[string]stri
 		if err == nil {
 			return map[string]string{"username": "This username is taken."}, nil
 		}
-		if !isStatus(err, http.StatusNotFound) {
+		if !problem.HasStatus(err, http.StatusNotFound) {
 			return nil, err
 		}
 	}
@@ -187,7 +187,7 @@ func (e *Endpoint) register(ctx context.Context, a application) (map[string]stri
 // takes the place of the old one if this mail's link is followed.
 func (e *Endpoint) known(ctx context.Context, a application, phc string) error {
 	account, err := e.Accounts.AccountByLogin(ctx, a.Email)
-	if isStatus(err, http.StatusNotFound) {
+	if problem.HasStatus(err, http.StatusNotFound) {
 		return nil // deleted in between; there is nobody to write to
 	}
 	if err != nil {
@@ -261,9 +261,4 @@ func Locale(r *http.Request) string {
 		return "en"
 	}
 	return tags[0].String()
-}
-
-func isStatus(err error, status int) bool {
-	p, ok := errors.AsType[*problem.Problem](err)
-	return ok && p.Status == status
 }

@@ -9,7 +9,6 @@ package reset
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"strconv"
 	"strings"
@@ -161,7 +160,7 @@ func (e *Endpoint) request(r *http.Request, v request) error {
 	ctx := r.Context()
 	defer throttle.Even(ctx)()
 	account, err := e.Accounts.AccountByLogin(ctx, v.Email)
-	if isStatus(err, http.StatusNotFound) {
+	if problem.HasStatus(err, http.StatusNotFound) {
 		return nil
 	}
 	if err != nil {
@@ -181,9 +180,4 @@ func (e *Endpoint) request(r *http.Request, v request) error {
 		ReturnTo: v.ReturnTo, CreatedAt: now, ExpiresAt: now.Add(e.Lifetime),
 	}, auth.DefaultMailLimit())
 	return err
-}
-
-func isStatus(err error, status int) bool {
-	p, ok := errors.AsType[*problem.Problem](err)
-	return ok && p.Status == status
 }

@@ -63,7 +63,7 @@ func (g *Gate) Page(show func(w http.ResponseWriter, r *http.Request, p Person))
 		}
 		account, err := g.Accounts.AccountByID(r.Context(), session.UserID)
 		gone := false
-		if p, ok := errors.AsType[*problem.Problem](err); ok && p.Status == http.StatusNotFound {
+		if problem.HasStatus(err, http.StatusNotFound) {
 			gone, err = true, nil
 		}
 		switch {

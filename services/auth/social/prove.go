@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 
 	"gatehouse.example/internal/api/userapi"
+	"gatehouse.example/internal/problem"
 	"gatehouse.example/sdk/social"
 	"gatehouse.example/services/auth"
 	"gatehouse.example/services/auth/browser"
@@ -157,7 +158,7 @@ func (e *Endpoint) link(w http.ResponseWriter, r *http.Request, entry Entry, who
 
 func (e *Endpoint) finishLink(w http.ResponseWriter, r *http.Request, v visit, session auth.Session) {
 	account, err := e.Accounts.AccountByID(r.Context(), session.UserID)
-	if isStatus(err, http.StatusNotFound) || (err == nil && account.Status != userapi.StatusActive) {
+	if problem.HasStatus(err, http.StatusNotFound) || (err == nil && account.Status != userapi.StatusActive) {
 		signedin.Refuse(e.Pages, w, r)
 		return
 	}

@@ -71,7 +71,7 @@ func (e *Endpoint) step(w http.ResponseWriter, r *http.Request, v visit) (again 
 		return false, nil
 	}
 	account, err := e.Accounts.AccountByLogin(r.Context(), v.who.Email)
-	if isStatus(err, http.StatusNotFound) {
+	if problem.HasStatus(err, http.StatusNotFound) {
 		return e.create(w, r, v)
 	}
 	if err != nil {
@@ -92,7 +92,7 @@ func (e *Endpoint) step(w http.ResponseWriter, r *http.Request, v visit) (again 
 // enter signs in the account of a linked identity.
 func (e *Endpoint) enter(w http.ResponseWriter, r *http.Request, v visit, i auth.Identity) error {
 	account, err := e.Accounts.AccountByID(r.Context(), i.UserID)
-	if isStatus(err, http.StatusNotFound) {
+	if problem.HasStatus(err, http.StatusNotFound) {
 		return e.refuse(w, r, v.entry, i.UserID)
 	}
 	if err != nil {
@@ -200,14 +200,9 @@ func (e *Endpoint) newAccount(r *http.Request, v visit) (userapi.Account, error)
 		}
 	}
 	account, err := e.Accounts.CreateAccount(r.Context(), n)
-	if isStatus(err, http.StatusUnprocessableEntity) {
+	if problem.HasStatus(err, http.StatusUnprocessableEntity) {
 		n.Profile, n.Locale = nil, "en"
 		account, err = e.Accounts.CreateAccount(r.Context(), n)
 	}
 	return account, err
-}
-
-func isStatus(err error, status int) bool {
-	p, ok := errors.AsType[*problem.Problem](err)
-	return ok && p.Status == status
 }

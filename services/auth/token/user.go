@@ -22,7 +22,7 @@ type Accounts interface {
 // sign-in and refresh.
 func activeAccount(ctx context.Context, accounts Accounts, id string) (userapi.Account, error) {
 	account, err := accounts.AccountByID(ctx, id)
-	if p, ok := errors.AsType[*problem.Problem](err); ok && p.Status == http.StatusNotFound {
+	if problem.HasStatus(err, http.StatusNotFound) {
 		return account, errEnded
 	}
 	if err != nil {

@@ -6,7 +6,6 @@ package userinfo
 
 import (
 	"context"
-	"errors"
 	"maps"
 	"net/http"
 	"slices"
@@ -82,7 +81,7 @@ func (e *Endpoint) handle(w http.ResponseWriter, r *http.Request) (map[string]an
 		}
 	}
 	account, err := e.Accounts.AccountByID(r.Context(), token.Claims.Subject)
-	if p, ok := errors.AsType[*problem.Problem](err); ok && p.Status == http.StatusNotFound {
+	if problem.HasStatus(err, http.StatusNotFound) {
 		return nil, invalidToken()
 	}
 	if err != nil {

@@ -142,8 +142,7 @@ func (l *Loaders) accounts(ctx context.Context, ids []string) ([]*graph.Account,
 	}
 	work.Wait()
 	for i, err := range errs {
-		var p *problem.Problem
-		if errors.As(err, &p) && p.Status == http.StatusNotFound {
+		if problem.HasStatus(err, http.StatusNotFound) {
 			found[i], errs[i] = nil, nil
 		}
 	}

@@ -3,7 +3,6 @@ package rest
 import (
 	"context"
 	"crypto/sha256"
-	"errors"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -111,7 +110,7 @@ func keyOf(r *http.Request, p identity.Principal, body []byte) (*notification.Id
 // exists asks whether the person is there: nobody else would ever read it.
 func (a *API) exists(ctx context.Context, id string) error {
 	account, err := a.o.Accounts.AccountByID(ctx, id)
-	if p, ok := errors.AsType[*problem.Problem](err); ok && p.Status == http.StatusNotFound {
+	if problem.HasStatus(err, http.StatusNotFound) {
 		return unknownUser()
 	}
 	if err == nil && account.Status == userapi.StatusDeleted {
