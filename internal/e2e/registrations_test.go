@@ -103,13 +103,13 @@ func TestKillsDuringRegistrations(t *testing.T) {
 		t.Fatalf("%d of %d registrations", n, registrations)
 	}
 	await(t, 120*time.Second, "every mail", func() error {
-		if addresses, _, _ := sink.count(); addresses < registrations {
+		if addresses, _, _ := sink.count("person"); addresses < registrations {
 			return fmt.Errorf("%d of %d", addresses, registrations)
 		}
 		return nil
 	})
 	c.settle(t)
-	addresses, repeated, several := sink.count()
+	addresses, repeated, several := sink.count("person")
 	t.Logf("%d registrations, %d attempts failed, mails to %d addresses, %d deliveries repeated", registrations, failures.Load(), addresses, repeated)
 	if addresses != registrations || several != 0 {
 		t.Errorf("mails to %d addresses, want %d; %d of them got more than one message", addresses, registrations, several)

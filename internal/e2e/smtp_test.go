@@ -85,13 +85,17 @@ func (s *smtpServer) keep(to string, lines []string) {
 	s.mails[to] = append(s.mails[to], id)
 }
 
-// count returns how many addresses got a mail, how many deliveries there were
+// count returns how many addresses that begin with prefix got a mail, how many deliveries there were
 // beyond the first of each message, and how many addresses got more than one
 // message.
-func (s *smtpServer) count() (addresses, repeated, several int) {
+func (s *smtpServer) count(prefix string) (addresses, repeated, several int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, ids := range s.mails {
+	for address, ids := range s.mails {
+		if !strings.HasPrefix(address, prefix) {
+			continue
+		}
+		addresses++
 		distinct := map[string]bool{}
 		for _, id := range ids {
 			distinct[id] = true
@@ -101,5 +105,5 @@ func (s *smtpServer) count() (addresses, repeated, several int) {
 			several++
 		}
 	}
-	return len(s.mails), repeated, several
+	return addresses, repeated, several
 }
