@@ -82,7 +82,9 @@ func TestMission(t *testing.T) {
 		{"GraphQL", missionGraph},
 		{"social sign-in", func(t *testing.T, m *mission) { missionSocial(t, m, provider) }},
 		{"suspension and deletion reach everyone", missionEnd},
+		{"at once", missionAtOnce},
 		{"audit", missionAudit},
+		{"events", missionEvents},
 	} {
 		t.Run(part.name, func(t *testing.T) { part.walk(t, m) })
 	}
