@@ -17,6 +17,7 @@ import (
 
 	"gatehouse.example/internal/audit"
 	"gatehouse.example/internal/identity"
+	"gatehouse.example/internal/jsonhttp"
 	"gatehouse.example/internal/problem"
 	"gatehouse.example/internal/rbac"
 	"gatehouse.example/services/auth"
@@ -152,11 +153,7 @@ func (a *API) List(w http.ResponseWriter, r *http.Request) {
 		rest.Fail(w, r, err)
 		return
 	}
-	views := make([]View, len(keys))
-	for i, k := range keys {
-		views[i] = a.viewOf(k)
-	}
-	rest.Write(w, r, http.StatusOK, rest.NewList(views, page, func(v View) string { return v.ID }))
+	rest.Write(w, r, http.StatusOK, jsonhttp.NewList(keys, page.Limit, a.viewOf, func(k auth.APIKey) string { return k.ID }))
 }
 
 // listed returns whose keys a request for a list means.

@@ -7,6 +7,7 @@ import (
 
 	"gatehouse.example/internal/audit"
 	"gatehouse.example/internal/identity"
+	"gatehouse.example/internal/jsonhttp"
 	"gatehouse.example/internal/problem"
 	"gatehouse.example/services/auth"
 	"gatehouse.example/services/auth/rest"
@@ -42,7 +43,7 @@ func (a *API) rename(w http.ResponseWriter, r *http.Request) (auth.APIKey, error
 	case err != nil:
 		return k, err
 	case !validName(after.Name):
-		return k, rest.Invalid(wrongName())
+		return k, jsonhttp.Invalid(wrongName())
 	case after.Name == k.Name:
 		return k, nil
 	}
@@ -100,12 +101,12 @@ func (a *API) rotate(w http.ResponseWriter, r *http.Request) (k auth.APIKey, tex
 	}
 	var body Rotation
 	if r.ContentLength != 0 {
-		if err := rest.Read(w, r, &body); err != nil {
+		if err := jsonhttp.Read(w, r, &body); err != nil {
 			return k, "", err
 		}
 	}
 	if body.OverlapSeconds < 0 || body.OverlapSeconds > maxOverlapSeconds {
-		return k, "", rest.Invalid(problem.Violation{Pointer: "/overlap_seconds", Detail: "must be a number from 0 to 604800"})
+		return k, "", jsonhttp.Invalid(problem.Violation{Pointer: "/overlap_seconds", Detail: "must be a number from 0 to 604800"})
 	}
 	if text, err = auth.NewAPIKeyText(a.Environment, k.ID); err != nil {
 		return k, "", err

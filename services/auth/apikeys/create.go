@@ -14,6 +14,7 @@ import (
 	"gatehouse.example/internal/api/userapi"
 	"gatehouse.example/internal/audit"
 	"gatehouse.example/internal/identity"
+	"gatehouse.example/internal/jsonhttp"
 	"gatehouse.example/internal/problem"
 	"gatehouse.example/internal/rbac"
 	"gatehouse.example/services/auth"
@@ -51,11 +52,11 @@ func (a *API) create(w http.ResponseWriter, r *http.Request) (View, error) {
 		return View{}, err
 	}
 	var body NewKey
-	if err := rest.Read(w, r, &body); err != nil {
+	if err := jsonhttp.Read(w, r, &body); err != nil {
 		return View{}, err
 	}
 	if wrong := body.check(identity.PrincipalFrom(r.Context()), a.Now()); len(wrong) > 0 {
-		return View{}, rest.Invalid(wrong...)
+		return View{}, jsonhttp.Invalid(wrong...)
 	}
 	id, err := uuid.NewV7()
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"gatehouse.example/internal/api/authapi"
 	"gatehouse.example/internal/api/userapi"
 	"gatehouse.example/internal/identity"
+	"gatehouse.example/internal/jsonhttp"
 	"gatehouse.example/internal/problem"
 	"gatehouse.example/internal/rbac"
 	"gatehouse.example/services/auth"
@@ -53,7 +54,7 @@ func VerifyHandler(o VerifyOptions) http.Handler {
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var body authapi.VerifyAPIKeyRequest
-		if err := rest.Read(w, r, &body); err != nil {
+		if err := jsonhttp.Read(w, r, &body); err != nil {
 			rest.Fail(w, r, err)
 			return
 		}

@@ -13,6 +13,7 @@ import (
 
 	"gatehouse.example/internal/audit"
 	"gatehouse.example/internal/identity"
+	"gatehouse.example/internal/jsonhttp"
 	"gatehouse.example/internal/problem"
 	"gatehouse.example/internal/rbac"
 	"gatehouse.example/services/auth"
@@ -74,27 +75,23 @@ func (a *API) List(w http.ResponseWriter, r *http.Request) {
 	rest.Write(w, r, http.StatusOK, list)
 }
 
-func (a *API) list(r *http.Request) (rest.List[View], error) {
+func (a *API) list(r *http.Request) (jsonhttp.List[View], error) {
 	if err := need(r); err != nil {
-		return rest.List[View]{}, err
+		return jsonhttp.List[View]{}, err
 	}
 	filter, err := readFilter(r.URL.RawQuery)
 	if err != nil {
-		return rest.List[View]{}, err
+		return jsonhttp.List[View]{}, err
 	}
 	page, err := rest.ReadPage(r)
 	if err != nil {
-		return rest.List[View]{}, err
+		return jsonhttp.List[View]{}, err
 	}
 	found, err := a.store.AuditRecords(r.Context(), filter, page.After, page.Limit+1)
 	if err != nil {
-		return rest.List[View]{}, err
+		return jsonhttp.List[View]{}, err
 	}
-	views := make([]View, len(found))
-	for i, record := range found {
-		views[i] = viewOf(record)
-	}
-	return rest.NewList(views, page, func(v View) string { return v.ID }), nil
+	return jsonhttp.NewList(found, page.Limit, viewOf, func(r audit.Record) string { return r.ID }), nil
 }
 
 // Read answers GET /v1/audit/{id}.

@@ -11,6 +11,7 @@ import (
 
 	"gatehouse.example/internal/audit"
 	"gatehouse.example/internal/identity"
+	"gatehouse.example/internal/jsonhttp"
 	"gatehouse.example/internal/problem"
 	"gatehouse.example/internal/rbac"
 	"gatehouse.example/services/auth"
@@ -40,7 +41,7 @@ func (a *API) update(w http.ResponseWriter, r *http.Request) (auth.Client, error
 		return before, err
 	}
 	if body.Type != before.Type {
-		return before, rest.Invalid(problem.Violation{Pointer: "/type", Detail: "cannot be changed"})
+		return before, jsonhttp.Invalid(problem.Violation{Pointer: "/type", Detail: "cannot be changed"})
 	}
 	after, err := body.client(identity.PrincipalFrom(r.Context()))
 	if err != nil {
@@ -142,12 +143,12 @@ func (a *API) rotate(w http.ResponseWriter, r *http.Request) (View, int64, error
 	}
 	var body Rotation
 	if r.ContentLength != 0 {
-		if err := rest.Read(w, r, &body); err != nil {
+		if err := jsonhttp.Read(w, r, &body); err != nil {
 			return View{}, 0, err
 		}
 	}
 	if body.OverlapSeconds < 0 || body.OverlapSeconds > maxOverlapSeconds {
-		return View{}, 0, rest.Invalid(problem.Violation{Pointer: "/overlap_seconds", Detail: "must be a number from 0 to 604800"})
+		return View{}, 0, jsonhttp.Invalid(problem.Violation{Pointer: "/overlap_seconds", Detail: "must be a number from 0 to 604800"})
 	}
 	overlap := time.Duration(body.OverlapSeconds) * time.Second
 	record, err := audit.New(r.Context(), "auth", "client.secret_rotated", "client", client.ID, a.Now())

@@ -15,6 +15,7 @@ import (
 
 	"gatehouse.example/internal/audit"
 	"gatehouse.example/internal/identity"
+	"gatehouse.example/internal/jsonhttp"
 	"gatehouse.example/internal/problem"
 	"gatehouse.example/internal/rbac"
 	"gatehouse.example/services/auth"
@@ -103,7 +104,7 @@ func (a *API) Create(w http.ResponseWriter, r *http.Request) {
 	var body Registration
 	err := need(r, rbac.ClientsWrite)
 	if err == nil {
-		err = rest.Read(w, r, &body)
+		err = jsonhttp.Read(w, r, &body)
 	}
 	var view View
 	if err == nil {
@@ -169,11 +170,7 @@ func (a *API) List(w http.ResponseWriter, r *http.Request) {
 		rest.Fail(w, r, err)
 		return
 	}
-	views := make([]View, len(found))
-	for i, c := range found {
-		views[i] = viewOf(c)
-	}
-	rest.Write(w, r, http.StatusOK, rest.NewList(views, page, func(v View) string { return v.ClientID }))
+	rest.Write(w, r, http.StatusOK, jsonhttp.NewList(found, page.Limit, viewOf, func(c auth.Client) string { return c.ID }))
 }
 
 // Read answers GET /v1/clients/{id}.

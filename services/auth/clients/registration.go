@@ -8,10 +8,10 @@ import (
 	"unicode/utf8"
 
 	"gatehouse.example/internal/identity"
+	"gatehouse.example/internal/jsonhttp"
 	"gatehouse.example/internal/problem"
 	"gatehouse.example/internal/rbac"
 	"gatehouse.example/services/auth"
-	"gatehouse.example/services/auth/rest"
 )
 
 // Registration is the body of POST /v1/clients. The names are those of RFC 7591
@@ -64,7 +64,7 @@ func (b Registration) client(caller identity.Principal) (auth.Client, error) {
 	b.checkURIs(&wrong)
 	b.checkScopes(&wrong, caller)
 	if len(wrong) > 0 {
-		return auth.Client{}, rest.Invalid(wrong...)
+		return auth.Client{}, jsonhttp.Invalid(wrong...)
 	}
 	return auth.Client{
 		Name: b.Name, Type: b.Type, RedirectURIs: orEmpty(b.RedirectURIs), PostLogoutRedirectURIs: orEmpty(b.PostLogoutRedirectURIs),

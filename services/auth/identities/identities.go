@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"gatehouse.example/internal/identity"
+	"gatehouse.example/internal/jsonhttp"
 	"gatehouse.example/internal/problem"
 	"gatehouse.example/services/auth"
 	"gatehouse.example/services/auth/rest"
@@ -63,14 +64,13 @@ func (a *API) List(w http.ResponseWriter, r *http.Request) {
 		rest.Fail(w, r, err)
 		return
 	}
-	views := make([]View, len(found))
-	for i, id := range found {
-		views[i] = View{
+	viewOf := func(id auth.Identity) View {
+		return View{
 			ID: id.ID, Provider: id.Provider, DisplayName: displayName(a.catalogue, id.Provider), Email: id.Email,
 			CreatedAt: id.CreatedAt.UTC(), LastUsedAt: id.LastUsedAt.UTC(),
 		}
 	}
-	rest.Write(w, r, http.StatusOK, rest.NewList(views, page, func(v View) string { return v.ID }))
+	rest.Write(w, r, http.StatusOK, jsonhttp.NewList(found, page.Limit, viewOf, func(id auth.Identity) string { return id.ID }))
 }
 
 // Delete answers DELETE /v1/identities/{id}.

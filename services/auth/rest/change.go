@@ -7,30 +7,25 @@ import (
 
 	jsonpatch "github.com/evanphx/json-patch/v5"
 	"github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
 
+	"gatehouse.example/internal/jsonhttp"
 	"gatehouse.example/internal/problem"
 	"gatehouse.example/services/auth"
 )
-
-const mergePatchType = "application/merge-patch+json"
 
 // ReadPatch decodes a JSON merge patch (RFC 7396), sent as
 // application/merge-patch+json or application/json, and returns current as it
 // is then. A member that is null becomes its zero value.
 //
-// The errors are those of Read; members that T has not are refused.
+// The errors are those of [jsonhttp.Read]; members that T has not are refused.
 func ReadPatch[T any](w http.ResponseWriter, r *http.Request, current T) (T, error) {
-	var patch jsontext.Value
-	if err := read(w, r, &patch, mergePatchType, jsonType); err != nil {
+	patch, err := jsonhttp.ReadObject(w, r, jsonhttp.TypeMergePatch, jsonhttp.TypeJSON)
+	if err != nil {
 		return current, err
-	}
-	if patch.Kind() != '{' {
-		return current, Invalid(problem.Violation{Pointer: "", Detail: "must be an object"})
 	}
 	// By itself first, so that what is wrong has its place in the patch.
 	var alone T
-	if err := decode(patch, &alone); err != nil {
+	if err := jsonhttp.Decode(patch, "", &alone); err != nil {
 		return current, err
 	}
 	before, err := json.Marshal(current)
@@ -42,7 +37,7 @@ func ReadPatch[T any](w http.ResponseWriter, r *http.Request, current T) (T, err
 		return current, problem.New(http.StatusBadRequest, "invalid_json", "the body is not a JSON merge patch")
 	}
 	var merged T
-	return merged, decode(after, &merged)
+	return merged, jsonhttp.Decode(after, "", &merged)
 }
 
 // SetETag sets the validator of something that counts its versions.

@@ -14,6 +14,7 @@ import (
 	"github.com/google/uuid"
 
 	"gatehouse.example/internal/identity"
+	"gatehouse.example/internal/jsonhttp"
 	"gatehouse.example/internal/problem"
 	"gatehouse.example/internal/rbac"
 	"gatehouse.example/services/auth"
@@ -92,14 +93,13 @@ func (a *API) List(w http.ResponseWriter, r *http.Request) {
 		rest.Fail(w, r, err)
 		return
 	}
-	views := make([]View, len(found))
-	for i, s := range found {
-		views[i] = View{
+	viewOf := func(s auth.Session) View {
+		return View{
 			ID: s.ID, UserID: s.UserID, Current: s.ID == caller.SessionID, Device: device.Label(s.UserAgent), UserAgent: s.UserAgent, Address: s.Address,
 			CreatedAt: s.CreatedAt.UTC(), AuthTime: s.AuthTime.UTC(), LastSeenAt: s.LastSeenAt.UTC(), ExpiresAt: s.ExpiresAt.UTC(),
 		}
 	}
-	rest.Write(w, r, http.StatusOK, rest.NewList(views, page, func(v View) string { return v.ID }))
+	rest.Write(w, r, http.StatusOK, jsonhttp.NewList(found, page.Limit, viewOf, func(s auth.Session) string { return s.ID }))
 }
 
 // whose returns the user whose sessions are meant: the caller, or who is named

@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 
 	"gatehouse.example/internal/identity"
+	"gatehouse.example/internal/jsonhttp"
 	"gatehouse.example/internal/problem"
 	"gatehouse.example/services/email"
 )
@@ -31,7 +32,7 @@ func (a *api) list(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return answer(w, http.StatusOK, newList(messages, limit, wireOf, func(m email.Message) string { return m.ID }))
+	return jsonhttp.Write(w, http.StatusOK, jsonhttp.NewList(messages, limit, wireOf, func(m email.Message) string { return m.ID }))
 }
 
 func (a *api) get(w http.ResponseWriter, r *http.Request) error {
@@ -39,7 +40,7 @@ func (a *api) get(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return answer(w, http.StatusOK, wireOf(m))
+	return jsonhttp.Write(w, http.StatusOK, wireOf(m))
 }
 
 func parseQuery(r *http.Request) (email.Query, error) {
@@ -86,7 +87,7 @@ func (a *api) send(w http.ResponseWriter, r *http.Request) error {
 			With(problem.Violation{In: "header", Name: "Idempotency-Key", Detail: "is not acceptable"})
 	}
 	var body sendWire
-	if err := read(w, r, &body); err != nil {
+	if err := jsonhttp.Read(w, r, &body); err != nil {
 		return err
 	}
 	s := email.Submission{
@@ -101,9 +102,9 @@ func (a *api) send(w http.ResponseWriter, r *http.Request) error {
 	}
 	w.Header().Set("Location", "/v1/messages/"+m.ID)
 	if !created {
-		return answer(w, http.StatusOK, wireOf(m))
+		return jsonhttp.Write(w, http.StatusOK, wireOf(m))
 	}
-	return answer(w, http.StatusAccepted, wireOf(m))
+	return jsonhttp.Write(w, http.StatusAccepted, wireOf(m))
 }
 
 func (a *api) resend(w http.ResponseWriter, r *http.Request) error {
@@ -111,7 +112,7 @@ func (a *api) resend(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return answer(w, http.StatusAccepted, wireOf(m))
+	return jsonhttp.Write(w, http.StatusAccepted, wireOf(m))
 }
 
 func actor(r *http.Request) string {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 
+	"gatehouse.example/internal/jsonhttp"
 	"gatehouse.example/internal/problem"
 	"gatehouse.example/services/email"
 )
@@ -11,7 +12,6 @@ import (
 // The codes of problems that programs compare.
 const (
 	codeInvalidParameter = "invalid_parameter"
-	codeInvalidRequest   = "invalid_request"
 	codeKeyReused        = "idempotency_key_reused"
 	codeNotResendable    = "not_resendable"
 	codeSuppressed       = "address_suppressed"
@@ -24,7 +24,7 @@ func problemOf(err error) error {
 		for _, v := range invalid.Violations {
 			found = append(found, problem.Violation{Pointer: v.Pointer, Detail: v.Detail})
 		}
-		return unfit(found...)
+		return jsonhttp.Invalid(found...)
 	}
 	switch {
 	case errors.Is(err, email.ErrNotFound):
@@ -37,11 +37,6 @@ func problemOf(err error) error {
 		return problem.New(http.StatusConflict, codeSuppressed, "the address is suppressed: remove that first")
 	}
 	return err
-}
-
-// unfit is the problem of a body that is JSON but not what is wanted.
-func unfit(v ...problem.Violation) *problem.Problem {
-	return problem.New(http.StatusUnprocessableEntity, codeInvalidRequest, "the request does not fit").With(v...)
 }
 
 // invalid is the problem of a query parameter.

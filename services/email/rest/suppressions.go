@@ -6,6 +6,7 @@ import (
 	"unicode/utf8"
 
 	"gatehouse.example/internal/audit"
+	"gatehouse.example/internal/jsonhttp"
 	"gatehouse.example/internal/problem"
 	"gatehouse.example/services/email"
 )
@@ -37,7 +38,7 @@ func (a *api) listSuppressions(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	key := func(s email.Suppression) string { return email.AddressKey(s.Address) }
-	return answer(w, http.StatusOK, newList(found, limit, suppressionOf, key))
+	return jsonhttp.Write(w, http.StatusOK, jsonhttp.NewList(found, limit, suppressionOf, key))
 }
 
 // suppress answers 201, or 200 with the suppression that there is already.
@@ -46,14 +47,14 @@ func (a *api) suppress(w http.ResponseWriter, r *http.Request) error {
 		Address string `json:"address"`
 		Reason  string `json:"reason"`
 	}
-	if err := read(w, r, &body); err != nil {
+	if err := jsonhttp.Read(w, r, &body); err != nil {
 		return err
 	}
 	if !email.IsAddress(body.Address) {
-		return unfit(problem.Violation{Pointer: "/address", Detail: "is not a bare mail address"})
+		return jsonhttp.Invalid(problem.Violation{Pointer: "/address", Detail: "is not a bare mail address"})
 	}
-	if !isText(body.Reason) || utf8.RuneCountInString(body.Reason) > maxReasonLength {
-		return unfit(problem.Violation{Pointer: "/reason", Detail: "must be one line of at most 200 characters"})
+	if !jsonhttp.IsText(body.Reason) || utf8.RuneCountInString(body.Reason) > maxReasonLength {
+		return jsonhttp.Invalid(problem.Violation{Pointer: "/reason", Detail: "must be one line of at most 200 characters"})
 	}
 	if body.Reason == "" {
 		body.Reason = reasonManual
@@ -67,9 +68,9 @@ func (a *api) suppress(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if !created {
-		return answer(w, http.StatusOK, suppressionOf(s))
+		return jsonhttp.Write(w, http.StatusOK, suppressionOf(s))
 	}
-	return answer(w, http.StatusCreated, suppressionOf(s))
+	return jsonhttp.Write(w, http.StatusCreated, suppressionOf(s))
 }
 
 func (a *api) unsuppress(w http.ResponseWriter, r *http.Request) error {

@@ -3,6 +3,7 @@ package rest
 import (
 	"net/http"
 
+	"gatehouse.example/internal/jsonhttp"
 	"gatehouse.example/services/email"
 )
 
@@ -47,11 +48,11 @@ func (a *api) listTemplates(w http.ResponseWriter, r *http.Request) error {
 	if _, _, err := readPage(r.URL.Query()); err != nil {
 		return err
 	}
-	page := list[templateWire]{Items: []templateWire{}}
+	page := jsonhttp.List[templateWire]{Items: []templateWire{}}
 	for _, t := range a.Catalog.Templates() {
 		page.Items = append(page.Items, templateOf(t))
 	}
-	return answer(w, http.StatusOK, page)
+	return jsonhttp.Write(w, http.StatusOK, page)
 }
 
 func (a *api) getTemplate(w http.ResponseWriter, r *http.Request) error {
@@ -59,5 +60,5 @@ func (a *api) getTemplate(w http.ResponseWriter, r *http.Request) error {
 	if !ok {
 		return email.ErrNotFound
 	}
-	return answer(w, http.StatusOK, templateOf(t))
+	return jsonhttp.Write(w, http.StatusOK, templateOf(t))
 }

@@ -16,6 +16,7 @@ import (
 	"gatehouse.example/internal/api/userapi"
 	"gatehouse.example/internal/audit"
 	"gatehouse.example/internal/identity"
+	"gatehouse.example/internal/jsonhttp"
 	"gatehouse.example/internal/problem"
 	"gatehouse.example/internal/rbac"
 	"gatehouse.example/services/email/notification"
@@ -52,16 +53,16 @@ func (a *API) create(w http.ResponseWriter, r *http.Request) error {
 	if !rbac.Allowed(p, rbac.MessagesSend) {
 		return problem.Newf(http.StatusForbidden, "forbidden", "the permission %s is required", rbac.MessagesSend)
 	}
-	body, err := read(w, r, "application/json")
+	body, err := jsonhttp.ReadObject(w, r, jsonhttp.TypeJSON)
 	if err != nil {
 		return err
 	}
 	var d draft
-	if err := decode(body, "", &d); err != nil {
+	if err := jsonhttp.Decode(body, "", &d); err != nil {
 		return err
 	}
 	if wrong := d.check(); len(wrong) > 0 {
-		return invalid(wrong...)
+		return jsonhttp.Invalid(wrong...)
 	}
 	c := notification.Creation{Notification: notification.Notification{
 		UserID: strings.ToLower(*d.UserID), Category: *d.Category, Type: notification.TypeNotice, Title: *d.Title, Body: *d.Body, CreatedAt: a.clock(),
@@ -86,12 +87,12 @@ func (a *API) create(w http.ResponseWriter, r *http.Request) error {
 	}
 	n := created.Notification
 	if created.Unwanted {
-		return answer(w, http.StatusOK, suppressedWire{Suppressed: true, UserID: n.UserID, Category: n.Category})
+		return jsonhttp.Write(w, http.StatusOK, suppressedWire{Suppressed: true, UserID: n.UserID, Category: n.Category})
 	}
 	if !created.Repeated {
 		a.o.Notify(r.Context(), n.UserID)
 	}
-	return answer(w, http.StatusCreated, wireOf(n, language(r)))
+	return jsonhttp.Write(w, http.StatusCreated, wireOf(n, language(r)))
 }
 
 func keyOf(r *http.Request, p identity.Principal, body []byte) (*notification.IdempotencyKey, error) {
@@ -120,7 +121,7 @@ func (a *API) exists(ctx context.Context, id string) error {
 }
 
 func unknownUser() error {
-	return invalid(problem.Violation{Pointer: "/user_id", Detail: "is no account's id"})
+	return jsonhttp.Invalid(problem.Violation{Pointer: "/user_id", Detail: "is no account's id"})
 }
 
 func (d draft) check() (wrong []problem.Violation) {

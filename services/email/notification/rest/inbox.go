@@ -1,20 +1,15 @@
 package rest
 
 import (
-	"encoding/base64"
 	"net/http"
 	"net/url"
 	"strconv"
 
 	"github.com/google/uuid"
 
+	"gatehouse.example/internal/jsonhttp"
 	"gatehouse.example/internal/problem"
 	"gatehouse.example/services/email/notification"
-)
-
-const (
-	defaultLimit = 50
-	maxLimit     = 200
 )
 
 func (a *API) list(w http.ResponseWriter, r *http.Request) error {
@@ -28,21 +23,15 @@ func (a *API) list(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	page := listWire{Items: []wire{}}
-	for i, n := range found {
-		if i == limit {
-			cursor := base64.RawURLEncoding.EncodeToString([]byte(found[i-1].ID))
-			page.NextCursor = &cursor
-			break
-		}
-		page.Items = append(page.Items, wireOf(n, language(r)))
-	}
+	spoken := language(r)
+	told := func(n notification.Notification) wire { return wireOf(n, spoken) }
+	page := jsonhttp.NewList(found, limit, told, func(n notification.Notification) string { return n.ID })
 	w.Header().Add("Vary", "Accept-Language")
-	return answer(w, http.StatusOK, page)
+	return jsonhttp.Write(w, http.StatusOK, page)
 }
 
 func parseQuery(r *http.Request) (notification.Query, error) {
-	q := notification.Query{UserID: subject(r), Limit: defaultLimit}
+	q := notification.Query{UserID: subject(r)}
 	values, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
 		return q, problem.New(http.StatusBadRequest, "invalid_parameter", "the query is not well-formed")
@@ -51,12 +40,9 @@ func parseQuery(r *http.Request) (notification.Query, error) {
 		return problem.Newf(http.StatusBadRequest, "invalid_parameter", "%s: %s", name, detail).
 			With(problem.Violation{In: "query", Name: name, Detail: detail})
 	}
-	if text := values.Get("limit"); text != "" {
-		limit, err := strconv.Atoi(text)
-		if err != nil || limit < 1 || limit > maxLimit {
-			return q, wrong("limit", "want a number from 1 to "+strconv.Itoa(maxLimit))
-		}
-		q.Limit = limit
+	var ok bool
+	if q.Limit, ok = jsonhttp.ParseLimit(values.Get("limit")); !ok {
+		return q, wrong("limit", "want a number from 1 to "+strconv.Itoa(jsonhttp.MaxLimit))
 	}
 	switch values.Get("unread") {
 	case "true":
@@ -68,12 +54,8 @@ func parseQuery(r *http.Request) (notification.Query, error) {
 	if q.Category = values.Get("category"); q.Category != "" && !notification.ValidCategory(q.Category) {
 		return q, wrong("category", "is not a category's name")
 	}
-	if text := values.Get("cursor"); text != "" {
-		id, err := base64.RawURLEncoding.DecodeString(text)
-		if err != nil || len(id) != 36 || uuid.Validate(string(id)) != nil {
-			return q, wrong("cursor", "want the next_cursor of a page")
-		}
-		q.Before = string(id)
+	if q.Before, ok = jsonhttp.ParseCursor(values.Get("cursor")); !ok || q.Before != "" && (len(q.Before) != 36 || uuid.Validate(q.Before) != nil) {
+		return q, wrong("cursor", "want the next_cursor of a page")
 	}
 	return q, nil
 }
@@ -83,7 +65,7 @@ func (a *API) unread(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return answer(w, http.StatusOK, unreadWire{Unread: n})
+	return jsonhttp.Write(w, http.StatusOK, unreadWire{Unread: n})
 }
 
 func (a *API) read(w http.ResponseWriter, r *http.Request) error {
@@ -93,7 +75,7 @@ func (a *API) read(w http.ResponseWriter, r *http.Request) error {
 	}
 	a.o.Notify(r.Context(), n.UserID)
 	w.Header().Add("Vary", "Accept-Language")
-	return answer(w, http.StatusOK, wireOf(n, language(r)))
+	return jsonhttp.Write(w, http.StatusOK, wireOf(n, language(r)))
 }
 
 func (a *API) readAll(w http.ResponseWriter, r *http.Request) error {
@@ -104,7 +86,7 @@ func (a *API) readAll(w http.ResponseWriter, r *http.Request) error {
 	if n > 0 {
 		a.o.Notify(r.Context(), subject(r))
 	}
-	return answer(w, http.StatusOK, map[string]int{"read": n})
+	return jsonhttp.Write(w, http.StatusOK, map[string]int{"read": n})
 }
 
 func (a *API) delete(w http.ResponseWriter, r *http.Request) error {

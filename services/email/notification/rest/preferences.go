@@ -11,6 +11,7 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
+	"gatehouse.example/internal/jsonhttp"
 	"gatehouse.example/internal/problem"
 	"gatehouse.example/services/email/notification"
 )
@@ -57,11 +58,11 @@ func (a *API) answerPreferences(w http.ResponseWriter, p preferencesWire) error 
 		return err
 	}
 	w.Header().Set("ETag", tag)
-	return answer(w, http.StatusOK, p)
+	return jsonhttp.Write(w, http.StatusOK, p)
 }
 
 func (a *API) choose(w http.ResponseWriter, r *http.Request) error {
-	body, err := read(w, r, "application/merge-patch+json", "application/json")
+	body, err := jsonhttp.ReadObject(w, r, jsonhttp.TypeMergePatch, jsonhttp.TypeJSON)
 	if err != nil {
 		return err
 	}
@@ -76,7 +77,7 @@ func (a *API) choose(w http.ResponseWriter, r *http.Request) error {
 		}
 		for _, c := range slices.Sorted(maps.Keys(locked)) {
 			if locked[c] != notification.Locked(c) {
-				return nil, invalid(problem.Violation{Pointer: pointer("categories", c, "locked"), Detail: "is not yours to change"})
+				return nil, jsonhttp.Invalid(problem.Violation{Pointer: jsonhttp.Pointer("categories", c, "locked"), Detail: "is not yours to change"})
 			}
 		}
 		changed, err := s.Apply(patch)
@@ -114,7 +115,7 @@ func parsePatch(body jsontext.Value) (patch notification.Patch, locked map[strin
 	var top struct {
 		Categories jsontext.Value `json:"categories"`
 	}
-	if err := decode(body, "", &top); err != nil {
+	if err := jsonhttp.Decode(body, "", &top); err != nil {
 		return patch, nil, err
 	}
 	patch.Categories, locked = map[string]map[string]*bool{}, map[string]bool{}
@@ -125,22 +126,22 @@ func parsePatch(body jsontext.Value) (patch notification.Patch, locked map[strin
 		return patch, locked, nil
 	}
 	var categories map[string]jsontext.Value
-	if err := decode(top.Categories, "/categories", &categories); err != nil {
+	if err := jsonhttp.Decode(top.Categories, "/categories", &categories); err != nil {
 		return patch, nil, err
 	}
 	for name, value := range categories {
-		at := pointer("categories", name)
+		at := jsonhttp.Pointer("categories", name)
 		if value.Kind() == 'n' {
 			patch.Categories[name] = nil
 			continue
 		}
 		members := map[string]*bool{}
-		if err := decode(value, at, &members); err != nil {
+		if err := jsonhttp.Decode(value, at, &members); err != nil {
 			return patch, nil, err
 		}
 		if says, ok := members["locked"]; ok {
 			if says == nil {
-				return patch, nil, invalid(problem.Violation{Pointer: at + "/locked", Detail: "cannot be removed"})
+				return patch, nil, jsonhttp.Invalid(problem.Violation{Pointer: at + "/locked", Detail: "cannot be removed"})
 			}
 			locked[name] = *says
 			delete(members, "locked")

@@ -16,6 +16,7 @@ import (
 
 	"gatehouse.example/internal/api/userapi"
 	"gatehouse.example/internal/identity"
+	"gatehouse.example/internal/jsonhttp"
 	"gatehouse.example/internal/problem"
 	"gatehouse.example/services/email/notification"
 )
@@ -137,7 +138,7 @@ func problemOf(err error) error {
 		if choice.Channel != "" {
 			names = append(names, choice.Channel)
 		}
-		return invalid(problem.Violation{Pointer: pointer(names...), Detail: choice.Detail})
+		return jsonhttp.Invalid(problem.Violation{Pointer: jsonhttp.Pointer(names...), Detail: choice.Detail})
 	}
 	return err
 }

@@ -25,11 +25,6 @@ type wire struct {
 	ReadAt *time.Time `json:"read_at"`
 }
 
-type listWire struct {
-	Items      []wire  `json:"items"`
-	NextCursor *string `json:"next_cursor"`
-}
-
 type unreadWire struct {
 	Unread int `json:"unread"`
 }
