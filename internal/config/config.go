@@ -152,6 +152,9 @@ type Email struct {
 	Backoff time.Duration `yaml:"backoff"`
 	// MaxBackoff is the longest pause between two attempts.
 	MaxBackoff time.Duration `yaml:"max_backoff"`
+	// AttemptTimeout bounds one attempt to send a mail. The mails of a process
+	// that died are sent again by another after twice that time.
+	AttemptTimeout time.Duration `yaml:"attempt_timeout"`
 	// MessageRetention is how long a message that is on its way no more is kept.
 	MessageRetention time.Duration `yaml:"message_retention"`
 	// NotificationRetention is how long a notification is kept.
@@ -279,6 +282,7 @@ func Default() *Config {
 			Backoff:     5 * time.Second,
 			MaxBackoff:  time.Hour,
 
+			AttemptTimeout:        45 * time.Second,
 			MessageRetention:      2160 * time.Hour,
 			NotificationRetention: 2160 * time.Hour,
 		},

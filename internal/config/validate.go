@@ -102,6 +102,7 @@ func (l *layers) email(e Email) {
 	for _, name := range names {
 		l.plugin("email.transports."+name, e.Transports[name].Plugin, e.Transports[name].SHA256)
 	}
+	l.check("email.attempt_timeout", checkPositive(e.AttemptTimeout))
 	l.check("email.message_retention", checkPositive(e.MessageRetention))
 	l.check("email.notification_retention", checkPositive(e.NotificationRetention))
 	l.check("email.max_attempts", checkAtLeast(1, e.MaxAttempts))

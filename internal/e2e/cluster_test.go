@@ -140,6 +140,7 @@ type cluster struct {
 	nats     *natsServer
 	env      []string
 	file     string // gatehouse.yaml
+	program  string
 	replicas int
 	listen   map[string]string // "auth 0" → address
 	mu       sync.Mutex
@@ -149,13 +150,13 @@ type cluster struct {
 // services are the parts that have replicas, in the order of their start.
 var services = []string{"user", "auth", "email", "graph", "gateway"}
 
-// newCluster starts every part replicas times. settings are lines of
+// newCluster starts every part of the program replicas times. settings are lines of
 // gatehouse.yaml.
-func newCluster(t *testing.T, replicas int, settings string) *cluster {
+func newCluster(t *testing.T, program string, replicas int, settings string) *cluster {
 	t.Helper()
 	data := dataFolder(t)
 	base := filepath.Dir(data)
-	c := &cluster{t: t, replicas: replicas, listen: map[string]string{}, running: map[string]*process{}}
+	c := &cluster{t: t, program: program, replicas: replicas, listen: map[string]string{}, running: map[string]*process{}}
 	cluster := filepath.Join(base, "pg")
 	if err := os.Mkdir(cluster, 0o711); err != nil { // PostgreSQL's user passes through
 		t.Fatal(err)
@@ -239,7 +240,7 @@ func (c *cluster) start(part string, i int) {
 		args[1] = "--http"
 		env = append(env, "GATEHOUSE_GATEWAY__ADMIN_LISTEN=127.0.0.1:0", "GATEHOUSE_GATEWAY__ADMIN_SOCKET=admin"+strconv.Itoa(i)+".sock")
 	}
-	p := launch(c.t, env, args...)
+	p := launchBuild(c.t, c.program, env, args...)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.running[name] = p

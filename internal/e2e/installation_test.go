@@ -18,8 +18,17 @@ import (
 	"time"
 )
 
-// binary is the program under test, built with the race detector.
-var binary string
+// binary is the program under test, built with the race detector; fast is the
+// same without it, for what does a lot of work.
+var (
+	binary string
+	fast   = sync.OnceValues(func() (string, error) {
+		name := filepath.Join(filepath.Dir(binary), "gatehouse-fast")
+		build := exec.Command("go", "build", "-o", name, ".")
+		build.Dir, build.Stderr = repository, os.Stderr
+		return name, build.Run()
+	})
+)
 
 // repository is the repository's root.
 var repository string
@@ -103,7 +112,13 @@ func (s *syncBuffer) String() string {
 // launch starts the binary; it is stopped at the test's end.
 func launch(t testing.TB, env []string, args ...string) *process {
 	t.Helper()
-	p := &process{cmd: exec.Command(binary, args...), output: &syncBuffer{}, done: make(chan struct{})}
+	return launchBuild(t, binary, env, args...)
+}
+
+// launchBuild is launch for another build of the program.
+func launchBuild(t testing.TB, program string, env []string, args ...string) *process {
+	t.Helper()
+	p := &process{cmd: exec.Command(program, args...), output: &syncBuffer{}, done: make(chan struct{})}
 	p.cmd.Dir, p.cmd.Env = repository, env
 	p.cmd.Stdout, p.cmd.Stderr = p.output, p.output
 	if err := p.cmd.Start(); err != nil {

@@ -55,8 +55,13 @@ const registrations = 1000
 func TestKillsDuringRegistrations(t *testing.T) {
 	sink := newSMTPServer(t)
 	_, port, _ := cutLast(sink.Addr().String(), ":")
-	c := newCluster(t, 1, `email:
+	program, err := fast()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := newCluster(t, program, 1, `email:
   transport: smtp
+  attempt_timeout: 10s
   transports: {smtp: {plugin: mail-smtp, config: {host: 127.0.0.1, port: `+port+`, tls: none}}}
 `)
 	var done, failures atomic.Int64

@@ -12,7 +12,7 @@ import (
 // TestTwoOfEach runs two processes of each part behind balancers, and kills one
 // of each under way: whoever is left does the work.
 func TestTwoOfEach(t *testing.T) {
-	c := newCluster(t, 2, "email: {dev_mailbox: true}\n")
+	c := newCluster(t, binary, 2, "email: {dev_mailbox: true}\n")
 	m := &mission{installation: c.installation, admin: c.adminToken(t)}
 	m.app = m.client(t, map[string]any{"name": "all", "type": "public", "redirect_uris": []string{redirectURI}, "scopes": strings.Fields(everyScope)}).ID
 	exercise(t, m, "before")

@@ -140,7 +140,7 @@ func New(ctx context.Context, o Options) (*App, error) {
 	a.sender = email.NewSender(email.SenderOptions{
 		Queue: store, Links: links{auth: o.Auth}, Accounts: accounts{o.Users}, Preferences: a.notifications.Preferences(),
 		Catalog: texts, Suppressions: store, Renderer: renderer, Transport: transport, TransportName: o.Config.Transport,
-		MaxAttempts: o.Config.MaxAttempts, Backoff: o.Config.Backoff, MaxBackoff: o.Config.MaxBackoff,
+		MaxAttempts: o.Config.MaxAttempts, Backoff: o.Config.Backoff, MaxBackoff: o.Config.MaxBackoff, AttemptTimeout: o.Config.AttemptTimeout,
 		Finished: finished, Now: o.Now, Logger: o.Logger,
 	})
 	a.receiver = email.NewReceiver(store, o.Now, a.sender.Wake)
