@@ -1,6 +1,9 @@
 package auth
 
-import "time"
+import (
+	"net/mail"
+	"time"
+)
 
 // Purpose is what a mailed link is for. The values are those of the event
 // gatehouse.auth.verification_requested.v1.
@@ -41,6 +44,14 @@ type Challenge struct {
 	CreatedAt  time.Time
 	ExpiresAt  time.Time
 	ConsumedAt *time.Time
+}
+
+// ValidEmail reports whether a link can be mailed to address: a bare address of
+// no more than 254 bytes (RFC 5321 §4.5.3.1.3). Which accounts may have it is the
+// user service's business.
+func ValidEmail(address string) bool {
+	parsed, err := mail.ParseAddress(address)
+	return err == nil && parsed.Address == address && len(address) <= 254
 }
 
 // Pending returns nil, or why the challenge can no longer be met at now.

@@ -42,7 +42,7 @@ func (e *Endpoint) ShowSessions(w http.ResponseWriter, r *http.Request, p signed
 func (e *Endpoint) EndSessions(w http.ResponseWriter, r *http.Request, p signedin.Person) {
 	form, err := oauth.ParseForm(w, r)
 	if err != nil {
-		e.unreadable(w, r)
+		e.Pages.Unreadable(w, r, "Where you are signed in", "/account/sessions")
 		return
 	}
 	out := false
@@ -59,7 +59,7 @@ func (e *Endpoint) EndSessions(w http.ResponseWriter, r *http.Request, p signedi
 		err = e.Ender.EndOthers(r.Context(), p.Account.ID, "", auth.EndedRevoked, e.Now())
 		out = true
 	default:
-		e.unreadable(w, r)
+		e.Pages.Unreadable(w, r, "Where you are signed in", "/account/sessions")
 		return
 	}
 	switch {
@@ -71,10 +71,4 @@ func (e *Endpoint) EndSessions(w http.ResponseWriter, r *http.Request, p signedi
 	default:
 		page.Redirect(w, "/account/sessions")
 	}
-}
-
-func (e *Endpoint) unreadable(w http.ResponseWriter, r *http.Request) {
-	e.Pages.Message(w, r, http.StatusBadRequest, page.Message{
-		Title: "Where you are signed in", Text: "The form could not be read.", Link: "/account/sessions", LinkText: "Try again",
-	})
 }

@@ -3,8 +3,8 @@
 //
 // The code is an HMAC of the challenge's id under a key that is not in the
 // database, so it is stored nowhere and can be made again. Who asks for a
-// challenge is left to services/auth/register, login, reset and changeemail, who
-// meets it to services/auth/verify and reset.
+// challenge is left to services/auth/register, login, social, reset and
+// changeemail, who meets it to services/auth/verify and reset.
 package challenge
 
 import (
@@ -14,14 +14,33 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"time"
 
+	"github.com/google/uuid"
+
 	"gatehouse.example/internal/api/authapi"
+	"gatehouse.example/internal/api/userapi"
 	"gatehouse.example/internal/problem"
 	"gatehouse.example/services/auth"
 )
+
+// New returns a challenge that a mail brings to the account's address, in its
+// language or, if the account has none, in locale.
+func New(p auth.Purpose, account userapi.Account, locale string, now time.Time, lifetime time.Duration) (auth.Challenge, error) {
+	id, err := uuid.NewV7()
+	if err != nil {
+		return auth.Challenge{}, fmt.Errorf("make challenge id: %w", err)
+	}
+	if account.Locale != "" {
+		locale = account.Locale
+	}
+	return auth.Challenge{
+		ID: id.String(), Purpose: p, UserID: account.ID, Email: account.Email, Locale: locale, CreatedAt: now, ExpiresAt: now.Add(lifetime),
+	}, nil
+}
 
 // Links makes and checks the codes of links. It is safe for concurrent use.
 type Links struct {

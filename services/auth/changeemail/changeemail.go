@@ -11,16 +11,14 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"net/mail"
 	"strings"
 	"time"
-
-	"github.com/google/uuid"
 
 	"gatehouse.example/internal/api/userapi"
 	"gatehouse.example/internal/problem"
 	"gatehouse.example/services/auth"
 	"gatehouse.example/services/auth/browser"
+	"gatehouse.example/services/auth/challenge"
 	"gatehouse.example/services/auth/oauth"
 	"gatehouse.example/services/auth/page"
 	"gatehouse.example/services/auth/proof"
@@ -94,11 +92,11 @@ func (e *Endpoint) form(w http.ResponseWriter, r *http.Request, status int, v vi
 func (e *Endpoint) Submit(w http.ResponseWriter, r *http.Request, p signedin.Person) {
 	form, err := oauth.ParseForm(w, r)
 	if err != nil {
-		e.Pages.Message(w, r, http.StatusBadRequest, page.Message{Title: "Change email address", Text: "The form could not be read.", Link: "/account/email", LinkText: "Try again"})
+		e.Pages.Unreadable(w, r, "Change email address", "/account/email")
 		return
 	}
 	v := view{Current: p.Account.Email, Email: strings.TrimSpace(form.Get("email")), Errors: map[string]string{}}
-	if parsed, err := mail.ParseAddress(v.Email); err != nil || parsed.Address != v.Email || len(v.Email) > 254 {
+	if !auth.ValidEmail(v.Email) {
 		v.Errors["email"] = "Enter an email address such as name@example.com."
 	} else if v.Email == p.Account.Email {
 		v.Errors["email"] = "This is your address already."
@@ -149,15 +147,11 @@ func (e *Endpoint) request(r *http.Request, account userapi.Account, email strin
 	if err != nil && !problem.HasStatus(err, http.StatusNotFound) {
 		return err
 	}
-	locale := account.Locale
-	if locale == "" {
-		locale = e.Locale(r)
-	}
-	c, err := e.challenge(auth.PurposeChangeEmail, account.ID, email, locale)
+	c, err := challenge.New(auth.PurposeChangeEmail, account, e.Locale(r), e.Now(), e.Lifetime)
 	if err != nil {
 		return err
 	}
-	c.OldEmail = account.Email
+	c.Email, c.OldEmail = email, account.Email
 	if taken {
 		c.ConsumedAt = &c.CreatedAt
 	}
@@ -165,21 +159,10 @@ func (e *Endpoint) request(r *http.Request, account userapi.Account, email strin
 	if err != nil || !sent || !taken {
 		return err
 	}
-	if owner.Locale != "" {
-		locale = owner.Locale
-	}
-	notice, err := e.challenge(auth.PurposeExistingAccount, owner.ID, owner.Email, locale)
+	notice, err := challenge.New(auth.PurposeExistingAccount, owner, c.Locale, e.Now(), e.Lifetime)
 	if err != nil {
 		return err
 	}
 	_, err = e.Challenges.RequestChallenge(ctx, notice, nil, auth.DefaultMailLimit())
 	return err
-}
-
-func (e *Endpoint) challenge(p auth.Purpose, userID, email, locale string) (auth.Challenge, error) {
-	id, err := uuid.NewV7()
-	now := e.Now()
-	return auth.Challenge{
-		ID: id.String(), Purpose: p, UserID: userID, Email: email, Locale: locale, CreatedAt: now, ExpiresAt: now.Add(e.Lifetime),
-	}, err
 }

@@ -72,7 +72,7 @@ func (e *Endpoint) form(w http.ResponseWriter, r *http.Request, status int, v vi
 func (e *Endpoint) Submit(w http.ResponseWriter, r *http.Request, p signedin.Person) {
 	form, err := oauth.ParseForm(w, r)
 	if err != nil {
-		e.Pages.Message(w, r, http.StatusBadRequest, page.Message{Title: "Change password", Text: "The form could not be read.", Link: "/account/password", LinkText: "Try again"})
+		e.Pages.Unreadable(w, r, "Change password", "/account/password")
 		return
 	}
 	v := view{Login: p.Account.Email, Errors: map[string]string{}}

@@ -11,7 +11,6 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
 
@@ -22,10 +21,12 @@ import (
 	"gatehouse.example/internal/problem"
 	"gatehouse.example/services/auth"
 	"gatehouse.example/services/auth/browser"
+	"gatehouse.example/services/auth/challenge"
 	"gatehouse.example/services/auth/oauth"
 	"gatehouse.example/services/auth/page"
 	"gatehouse.example/services/auth/password"
 	"gatehouse.example/services/auth/signedin"
+	"gatehouse.example/services/auth/throttle"
 )
 
 // Accounts finds accounts in the user service.
@@ -136,7 +137,7 @@ func (e *Endpoint) form(w http.ResponseWriter, r *http.Request, status int, v vi
 func (e *Endpoint) Submit(w http.ResponseWriter, r *http.Request) {
 	form, err := oauth.ParseForm(w, r)
 	if err != nil {
-		e.Pages.Message(w, r, http.StatusBadRequest, page.Message{Title: "Sign in", Text: "The form could not be read.", Link: "/login", LinkText: "Try again"})
+		e.Pages.Unreadable(w, r, "Sign in", "/login")
 		return
 	}
 	v := view{Login: strings.TrimSpace(form.Get("login")), ReturnTo: browser.ReturnTo(form.Get("return_to"))}
@@ -152,9 +153,7 @@ func (e *Endpoint) Submit(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if wait > 0 {
-		seconds := int((wait + time.Second - 1) / time.Second)
-		w.Header().Set("Retry-After", strconv.Itoa(seconds))
-		v.Error = "Too many attempts. Try again in " + strconv.Itoa(seconds) + " seconds."
+		v.Error = throttle.Tell(w, wait)
 		e.form(w, r, http.StatusTooManyRequests, v)
 		return
 	}
@@ -292,13 +291,10 @@ func (e *Endpoint) enter(w http.ResponseWriter, r *http.Request, account userapi
 
 // remind sends the verification mail again.
 func (e *Endpoint) remind(w http.ResponseWriter, r *http.Request, account userapi.Account, v view) {
-	id, err := uuid.NewV7()
+	c, err := challenge.New(auth.PurposeVerifyEmail, account, "", e.Now(), e.VerificationLifetime)
 	if err == nil {
-		now := e.Now()
-		_, err = e.Mailer.RequestChallenge(r.Context(), auth.Challenge{
-			ID: id.String(), Purpose: auth.PurposeVerifyEmail, UserID: account.ID, Email: account.Email, Locale: account.Locale,
-			ReturnTo: v.ReturnTo, CreatedAt: now, ExpiresAt: now.Add(e.VerificationLifetime),
-		}, nil, auth.DefaultMailLimit())
+		c.ReturnTo = v.ReturnTo
+		_, err = e.Mailer.RequestChallenge(r.Context(), c, nil, auth.DefaultMailLimit())
 	}
 	if err != nil {
 		e.Pages.Error(w, r, err)

@@ -188,6 +188,11 @@ func (p *Renderer) Message(w http.ResponseWriter, r *http.Request, status int, m
 	p.Render(w, r, View{Template: "message", Title: m.Title, Status: status, Data: m})
 }
 
+// Unreadable writes the page for a form that is none; back leads to it.
+func (p *Renderer) Unreadable(w http.ResponseWriter, r *http.Request, title, back string) {
+	p.Message(w, r, http.StatusBadRequest, Message{Title: title, Text: "The form could not be read.", Link: back, LinkText: "Try again"})
+}
+
 // Error writes the page for an error that no form can show.
 func (p *Renderer) Error(w http.ResponseWriter, r *http.Request, err error) {
 	if errors.Is(err, password.ErrBusy) || problem.Unavailable(err) {

@@ -11,13 +11,13 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strconv"
 	"time"
 
 	"gatehouse.example/internal/api/userapi"
 	"gatehouse.example/internal/audit"
 	"gatehouse.example/services/auth"
 	"gatehouse.example/services/auth/password"
+	"gatehouse.example/services/auth/throttle"
 )
 
 // The outcomes of a check that is no success.
@@ -37,12 +37,8 @@ type PausedError struct {
 // Error implements error.
 func (e *PausedError) Error() string { return fmt.Sprintf("paused for %s", e.Wait) }
 
-// Tell sets Retry-After and returns what to tell the person.
-func (e *PausedError) Tell(w http.ResponseWriter) string {
-	seconds := strconv.Itoa(int((e.Wait + time.Second - 1) / time.Second))
-	w.Header().Set("Retry-After", seconds)
-	return "Too many attempts. Try again in " + seconds + " seconds."
-}
+// Tell is [throttle.Tell].
+func (e *PausedError) Tell(w http.ResponseWriter) string { return throttle.Tell(w, e.Wait) }
 
 // Credentials finds credentials, or returns [auth.ErrNotFound].
 type Credentials interface {

@@ -10,7 +10,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"net/mail"
 	"strings"
 	"time"
 
@@ -21,6 +20,7 @@ import (
 	"gatehouse.example/internal/problem"
 	"gatehouse.example/services/auth"
 	"gatehouse.example/services/auth/browser"
+	"gatehouse.example/services/auth/challenge"
 	"gatehouse.example/services/auth/oauth"
 	"gatehouse.example/services/auth/page"
 	"gatehouse.example/services/auth/password"
@@ -118,7 +118,7 @@ func (e *Endpoint) Submit(w http.ResponseWriter, r *http.Request) {
 	}
 	form, err := oauth.ParseForm(w, r)
 	if err != nil {
-		e.Pages.Message(w, r, http.StatusBadRequest, page.Message{Title: "Create an account", Text: "The form could not be read.", Link: "/register", LinkText: "Try again"})
+		e.Pages.Unreadable(w, r, "Create an account", "/register")
 		return
 	}
 	a := application{
@@ -200,27 +200,19 @@ func (e *Endpoint) known(ctx context.Context, a application, phc string) error {
 }
 
 func (e *Endpoint) mail(ctx context.Context, account userapi.Account, purpose auth.Purpose, phc string, a application, first *auth.Credential) error {
-	id, err := uuid.NewV7()
+	c, err := challenge.New(purpose, account, a.locale, e.Now(), e.VerificationLifetime)
 	if err != nil {
 		return err
 	}
-	locale := account.Locale
-	if locale == "" {
-		locale = a.locale
-	}
-	now := e.Now()
-	_, err = e.Mailer.RequestChallenge(ctx, auth.Challenge{
-		ID: id.String(), Purpose: purpose, UserID: account.ID, Email: account.Email, Locale: locale,
-		PasswordHash: phc, ReturnTo: a.ReturnTo, CreatedAt: now, ExpiresAt: now.Add(e.VerificationLifetime),
-	}, first, auth.DefaultMailLimit())
+	c.PasswordHash, c.ReturnTo = phc, a.ReturnTo
+	_, err = e.Mailer.RequestChallenge(ctx, c, first, auth.DefaultMailLimit())
 	return err
 }
 
 // CheckForm says what is wrong with the fields, before anybody else is asked.
 func CheckForm(email, username, plain string) map[string]string {
 	wrong := map[string]string{}
-	parsed, err := mail.ParseAddress(email)
-	if err != nil || parsed.Address != email || len(email) > 254 {
+	if !auth.ValidEmail(email) {
 		wrong["email"] = "Enter an email address such as name@example.com."
 	}
 	// A username with "@" could be somebody else's address at sign-in.

@@ -10,11 +10,8 @@ package reset
 import (
 	"context"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
-
-	"github.com/google/uuid"
 
 	"gatehouse.example/internal/api/userapi"
 	"gatehouse.example/internal/problem"
@@ -107,7 +104,7 @@ func (e *Endpoint) Submit(w http.ResponseWriter, r *http.Request) {
 	form, err := oauth.ParseForm(w, r)
 	switch {
 	case err != nil:
-		e.Pages.Message(w, r, http.StatusBadRequest, page.Message{Title: "Forgot your password?", Text: "The form could not be read.", Link: "/reset", LinkText: "Try again"})
+		e.Pages.Unreadable(w, r, "Forgot your password?", "/reset")
 	case form.Has("challenge") || form.Has("code"):
 		e.set(w, r, form.Get("challenge"), form.Get("code"), form.Get("password"))
 	default:
@@ -137,9 +134,7 @@ func (e *Endpoint) ask(w http.ResponseWriter, r *http.Request, v request) {
 		return
 	}
 	if wait > 0 {
-		seconds := strconv.Itoa(int((wait + time.Second - 1) / time.Second))
-		w.Header().Set("Retry-After", seconds)
-		v.Error = "Too many attempts. Try again in " + seconds + " seconds."
+		v.Error = throttle.Tell(w, wait)
 		e.form(w, r, http.StatusTooManyRequests, v)
 		return
 	}
@@ -166,18 +161,11 @@ func (e *Endpoint) request(r *http.Request, v request) error {
 	if err != nil {
 		return err
 	}
-	id, err := uuid.NewV7()
+	c, err := challenge.New(auth.PurposeResetPassword, account, e.Locale(r), e.Now(), e.Lifetime)
 	if err != nil {
 		return err
 	}
-	locale := account.Locale
-	if locale == "" {
-		locale = e.Locale(r)
-	}
-	now := e.Now()
-	_, err = e.Challenges.RequestReset(ctx, auth.Challenge{
-		ID: id.String(), Purpose: auth.PurposeResetPassword, UserID: account.ID, Email: account.Email, Locale: locale,
-		ReturnTo: v.ReturnTo, CreatedAt: now, ExpiresAt: now.Add(e.Lifetime),
-	}, auth.DefaultMailLimit())
+	c.ReturnTo = v.ReturnTo
+	_, err = e.Challenges.RequestReset(ctx, c, auth.DefaultMailLimit())
 	return err
 }

@@ -5,13 +5,12 @@ import (
 	"net/http"
 	"net/url"
 
-	"github.com/google/uuid"
-
 	"gatehouse.example/internal/api/userapi"
 	"gatehouse.example/internal/problem"
 	"gatehouse.example/sdk/social"
 	"gatehouse.example/services/auth"
 	"gatehouse.example/services/auth/browser"
+	"gatehouse.example/services/auth/challenge"
 	"gatehouse.example/services/auth/opaque"
 	"gatehouse.example/services/auth/page"
 	"gatehouse.example/services/auth/signedin"
@@ -29,24 +28,20 @@ func (e *Endpoint) mail(w http.ResponseWriter, r *http.Request, v visit, account
 // challenge asks for a mail with a link. link says that the identity waits for
 // it; without, it is linked already.
 func (e *Endpoint) challenge(w http.ResponseWriter, r *http.Request, v visit, account userapi.Account, link bool) error {
-	id, err := uuid.NewV7()
+	c, err := challenge.New(auth.PurposeVerifyEmail, account, "", e.Now(), e.VerificationLifetime)
 	if err != nil {
 		return err
 	}
-	now := e.Now()
-	expires := now.Add(e.VerificationLifetime)
+	c.ReturnTo = v.flow.ReturnTo
 	if link {
 		if err := e.Identities.AwaitProof(r.Context(), auth.PendingIdentity{
-			ChallengeID: id.String(), UserID: account.ID, Provider: v.entry.Name, Issuer: v.who.Issuer, Subject: v.who.Subject, Email: v.who.Email,
-			CreatedAt: now, ExpiresAt: expires,
+			ChallengeID: c.ID, UserID: account.ID, Provider: v.entry.Name, Issuer: v.who.Issuer, Subject: v.who.Subject, Email: v.who.Email,
+			CreatedAt: c.CreatedAt, ExpiresAt: c.ExpiresAt,
 		}); err != nil {
 			return err
 		}
 	}
-	sent, err := e.Mailer.RequestChallenge(r.Context(), auth.Challenge{
-		ID: id.String(), Purpose: auth.PurposeVerifyEmail, UserID: account.ID, Email: account.Email, Locale: account.Locale,
-		ReturnTo: v.flow.ReturnTo, CreatedAt: now, ExpiresAt: expires,
-	}, nil, auth.DefaultMailLimit())
+	sent, err := e.Mailer.RequestChallenge(r.Context(), c, nil, auth.DefaultMailLimit())
 	if err != nil {
 		return err
 	}

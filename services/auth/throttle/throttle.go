@@ -10,7 +10,9 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"net/http"
 	"net/netip"
+	"strconv"
 	"time"
 
 	"gatehouse.example/internal/api/userapi"
@@ -99,6 +101,13 @@ func (g *Guard) Succeeded(ctx context.Context, login, address string) error {
 		g.store.Forgive(ctx, g.accountKey(login), true),
 		g.store.Forgive(ctx, g.addressKey(address), false),
 	)
+}
+
+// Tell sets Retry-After and returns what to tell the person that has to wait.
+func Tell(w http.ResponseWriter, wait time.Duration) string {
+	seconds := strconv.Itoa(int((wait + time.Second - 1) / time.Second))
+	w.Header().Set("Retry-After", seconds)
+	return "Too many attempts. Try again in " + seconds + " seconds."
 }
 
 // The keys are hashes: a table of throttled names would be a list of people.
