@@ -25,7 +25,8 @@ type newClientRequest struct {
 }
 
 func newClient() *cobra.Command {
-	return group("client", "Manage OAuth clients", "  gatehouse client create --name shop --redirect-uri http://localhost:3000/callback", newClientCreate())
+	return group("client", "Manage OAuth clients", "  gatehouse client create --name shop --redirect-uri http://localhost:3000/callback",
+		newClientCreate(), newClientList(), newClientUpdate(), newClientRotate(), newClientDelete())
 }
 
 func newClientCreate() *cobra.Command {

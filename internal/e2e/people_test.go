@@ -9,6 +9,8 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 )
@@ -171,4 +173,37 @@ func walkCLI(t *testing.T, in *installation) {
 	if err := json.Unmarshal([]byte(stdout), &made); err != nil || made["client_id"] == nil || made["client_secret"] == nil {
 		t.Errorf("client create: %v %s", err, stdout)
 	}
+	walkClientCLI(t, in, made["client_id"].(string), made["client_secret"].(string))
+}
+
+// walkClientCLI goes through the life of a client.
+func walkClientCLI(t *testing.T, in *installation, id, secret string) {
+	t.Helper()
+	run := func(args ...string) map[string]any {
+		t.Helper()
+		stdout, stderr, exit := command(t, environment(), append(append([]string{"client"}, args...), "--data", in.data)...)
+		if exit != 0 {
+			t.Fatalf("client %v: %d %s", args, exit, stderr)
+		}
+		var answer map[string]any
+		_ = json.Unmarshal([]byte(stdout), &answer)
+		return answer
+	}
+	if got := names(run("list", "--output", "json")["items"], "client_id"); !slices.Contains(got, id) {
+		t.Errorf("client list: %v", got)
+	}
+	if got := run("update", id, "--name", "store", "--output", "json"); got["name"] != "store" {
+		t.Errorf("client update: %v", got)
+	}
+	if got := run("rotate", id, "--overlap", "1h", "--output", "json"); got["client_secret"] == nil || got["client_secret"] == secret {
+		t.Errorf("client rotate: %v", got)
+	}
+	run("delete", id)
+	if _, stderr, exit := command(t, environment(), "client", "delete", id, "--data", in.data); exit != 1 || !strings.Contains(stderr, "404") {
+		t.Errorf("client delete twice: %d %s", exit, stderr)
+	}
+	if _, _, exit := command(t, environment(), "client", "update", id, "--data", in.data); exit != 2 {
+		t.Errorf("client update of nothing: %d", exit)
+	}
+
 }
