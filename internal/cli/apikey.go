@@ -9,26 +9,9 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"gatehouse.example/services/auth/apikeys"
 )
-
-// apiKeyView is an API key as the API answers it.
-type apiKeyView struct {
-	ID                string     `json:"id"`
-	Key               string     `json:"key,omitempty"`
-	Name              string     `json:"name"`
-	OwnerKind         string     `json:"owner_kind"`
-	OwnerID           string     `json:"owner_id"`
-	Scopes            []string   `json:"scopes"`
-	CreatedAt         time.Time  `json:"created_at"`
-	ExpiresAt         *time.Time `json:"expires_at"`
-	PreviousExpiresAt *time.Time `json:"previous_expires_at"`
-	LastUsedAt        *time.Time `json:"last_used_at"`
-}
-
-type apiKeyList struct {
-	Items      []apiKeyView `json:"items"`
-	NextCursor *string      `json:"next_cursor"`
-}
 
 func newAPIKey() *cobra.Command {
 	return group("apikey", "Manage API keys", "  gatehouse apikey create --name ci --scope users:read",
@@ -63,7 +46,7 @@ func newAPIKeyCreate() *cobra.Command {
 		if *expires > 0 {
 			in["expires_at"] = time.Now().Add(*expires).UTC().Format(time.RFC3339)
 		}
-		var made apiKeyView
+		var made apikeys.View
 		return apiKeyChange(cmd, *out, http.MethodPost, "/v1/api-keys", in, &made)
 	}
 	return cmd
@@ -85,7 +68,7 @@ func newAPIKeyRotate() *cobra.Command {
 		if *overlap < 0 || *overlap%time.Second != 0 {
 			return usagef(cmd, "--overlap must be whole seconds, such as 24h")
 		}
-		var made apiKeyView
+		var made apikeys.View
 		in := map[string]any{"overlap_seconds": int64(*overlap / time.Second)}
 		return apiKeyChange(cmd, *out, http.MethodPost, "/v1/api-keys/"+url.PathEscape(args[0])+"/rotate", in, &made)
 	}
@@ -93,7 +76,7 @@ func newAPIKeyRotate() *cobra.Command {
 }
 
 // apiKeyChange sends the change and prints the key that it answers.
-func apiKeyChange(cmd *cobra.Command, out output, method, path string, in any, made *apiKeyView) error {
+func apiKeyChange(cmd *cobra.Command, out output, method, path string, in any, made *apikeys.View) error {
 	r, err := newRemote(cmd)
 	if err != nil {
 		return err
@@ -129,28 +112,20 @@ func newAPIKeyList() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		query := url.Values{"limit": {"200"}}
+		query := url.Values{}
 		if *owner != "" {
 			query.Set("owner_id", *owner)
 			query.Set("owner_kind", *kind)
 		}
-		all := []apiKeyView{}
-		for {
-			var page apiKeyList
-			if err := r.get(cmd.Context(), "/v1/api-keys?"+query.Encode(), &page); err != nil {
-				return err
-			}
-			all = append(all, page.Items...)
-			if page.NextCursor == nil {
-				break
-			}
-			query.Set("cursor", *page.NextCursor)
+		found, err := list[apikeys.View](cmd.Context(), r, "/v1/api-keys", query, 0)
+		if err != nil {
+			return err
 		}
 		if *out == outputJSON {
-			return printJSON(cmd.OutOrStdout(), apiKeyList{Items: all})
+			return printJSON(cmd.OutOrStdout(), found)
 		}
-		rows := make([][]string, len(all))
-		for i, k := range all {
+		rows := make([][]string, len(found.Items))
+		for i, k := range found.Items {
 			rows[i] = []string{k.ID, k.Name, strings.Join(k.Scopes, " "), when(k.ExpiresAt, "never"), when(k.LastUsedAt, "never")}
 		}
 		return printTable(cmd.OutOrStdout(), []string{"ID", "NAME", "SCOPES", "EXPIRES", "LAST USED"}, rows)

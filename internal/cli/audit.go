@@ -2,37 +2,12 @@ package cli
 
 import (
 	"net/url"
-	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"gatehouse.example/services/auth/audit"
 )
-
-// auditView is an audit record as the API answers it.
-type auditView struct {
-	ID          string            `json:"id"`
-	Time        time.Time         `json:"time"`
-	Service     string            `json:"service"`
-	ActorKind   string            `json:"actor_kind"`
-	ActorID     string            `json:"actor_id"`
-	ClientID    string            `json:"client_id"`
-	Action      string            `json:"action"`
-	SubjectKind string            `json:"subject_kind"`
-	SubjectID   string            `json:"subject_id"`
-	Outcome     string            `json:"outcome"`
-	Address     string            `json:"address"`
-	RequestID   string            `json:"request_id"`
-	TraceID     string            `json:"trace_id"`
-	Details     map[string]string `json:"details"`
-}
-
-type auditList struct {
-	Items      []auditView `json:"items"`
-	NextCursor *string     `json:"next_cursor"`
-}
-
-// maxAuditPage is the most that one answer of the API holds.
-const maxAuditPage = 200
 
 func newAudit() *cobra.Command {
 	return group("audit", "Read the audit log", "  gatehouse audit list --since 24h --action 'user.*'", newAuditList())
@@ -83,7 +58,7 @@ func newAuditList() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		found, err := auditRecords(cmd, r, query, *limit)
+		found, err := list[audit.View](cmd.Context(), r, "/v1/audit", query, *limit)
 		if err != nil {
 			return err
 		}
@@ -97,27 +72,6 @@ func newAuditList() *cobra.Command {
 		return printTable(cmd.OutOrStdout(), []string{"TIME", "ACTION", "OUTCOME", "ACTOR", "SUBJECT", "ADDRESS"}, rows)
 	}
 	return cmd
-}
-
-// auditRecords reads pages until there are as many as wanted; 0 wants all.
-func auditRecords(cmd *cobra.Command, r *remote, query url.Values, limit int) (auditList, error) {
-	all := auditList{Items: []auditView{}}
-	for {
-		size := maxAuditPage
-		if limit > 0 {
-			size = min(size, limit-len(all.Items))
-		}
-		query.Set("limit", strconv.Itoa(size))
-		var page auditList
-		if err := r.get(cmd.Context(), "/v1/audit?"+query.Encode(), &page); err != nil {
-			return all, err
-		}
-		all.Items, all.NextCursor = append(all.Items, page.Items...), page.NextCursor
-		if page.NextCursor == nil || limit > 0 && len(all.Items) >= limit {
-			return all, nil
-		}
-		query.Set("cursor", *page.NextCursor)
-	}
 }
 
 // moment reads a time, or a duration before now.

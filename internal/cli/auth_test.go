@@ -22,9 +22,12 @@ import (
 	"gatehouse.example/internal/database"
 	"gatehouse.example/internal/database/databasetest"
 	"gatehouse.example/internal/identity"
+	"gatehouse.example/internal/jsonhttp"
 	"gatehouse.example/internal/mtls"
 	"gatehouse.example/migrations"
+	"gatehouse.example/services/auth/apikeys"
 	auth "gatehouse.example/services/auth/app"
+	auditlog "gatehouse.example/services/auth/audit"
 	"gatehouse.example/services/auth/postgres"
 )
 
@@ -131,7 +134,7 @@ func TestAPIKeyCommands(t *testing.T) {
 		t.Error("the new key does not work")
 	}
 	code, stdout, stderr = in.run("apikey", "rotate", id, "--overlap", "24h", "--output", "json")
-	var second apiKeyView
+	var second apikeys.View
 	if err := json.Unmarshal([]byte(stdout), &second); err != nil || code != ExitDone || second.ID != id || second.PreviousExpiresAt == nil {
 		t.Fatalf("exit code %d, %v: %s%s", code, err, stdout, stderr)
 	}
@@ -141,7 +144,7 @@ func TestAPIKeyCommands(t *testing.T) {
 	if code, stdout, stderr = in.run("apikey", "list"); code != ExitDone || !regexp.MustCompile(`(?m)^`+id+`  ci x  users:read users:write  \d{4}-\S+Z  never$`).MatchString(stdout) {
 		t.Errorf("list: exit code %d: %s%s", code, stdout, stderr)
 	}
-	var list apiKeyList
+	var list jsonhttp.List[apikeys.View]
 	code, stdout, _ = in.run("apikey", "list", "--owner", "ops", "--owner-kind", "client", "--output", "json")
 	if err := json.Unmarshal([]byte(stdout), &list); err != nil || code != ExitDone || len(list.Items) != 1 || list.Items[0].Key != "" {
 		t.Errorf("list of an owner: %v: %s", err, stdout)
@@ -191,7 +194,7 @@ func TestAuditCommand(t *testing.T) {
 	if code != ExitDone || len(lines) != 3 || !regexp.MustCompile(`^\S+Z  user\.suspended  success  user ada  user bob2  192\.0\.2\.7$`).MatchString(lines[1]) {
 		t.Errorf("exit code %d: %s%s", code, stdout, stderr)
 	}
-	var list auditList
+	var list jsonhttp.List[auditlog.View]
 	code, stdout, _ = in.run("audit", "list", "--service", "user", "--limit", "2", "--output", "json")
 	if err := json.Unmarshal([]byte(stdout), &list); err != nil || code != ExitDone || len(list.Items) != 2 || list.NextCursor == nil || list.Items[0].SubjectID != "bob2" {
 		t.Errorf("%v: %s", err, stdout)

@@ -11,11 +11,6 @@ import (
 	"gatehouse.example/services/auth/clients"
 )
 
-type clientList struct {
-	Items      []clients.View `json:"items"`
-	NextCursor *string        `json:"next_cursor"`
-}
-
 func newClientList() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "list",
@@ -30,24 +25,15 @@ func newClientList() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		query := url.Values{"limit": {"200"}}
-		all := []clients.View{}
-		for {
-			var page clientList
-			if err := r.get(cmd.Context(), "/v1/clients?"+query.Encode(), &page); err != nil {
-				return err
-			}
-			all = append(all, page.Items...)
-			if page.NextCursor == nil {
-				break
-			}
-			query.Set("cursor", *page.NextCursor)
+		found, err := list[clients.View](cmd.Context(), r, "/v1/clients", url.Values{}, 0)
+		if err != nil {
+			return err
 		}
 		if *out == outputJSON {
-			return printJSON(cmd.OutOrStdout(), clientList{Items: all})
+			return printJSON(cmd.OutOrStdout(), found)
 		}
-		rows := make([][]string, len(all))
-		for i, c := range all {
+		rows := make([][]string, len(found.Items))
+		for i, c := range found.Items {
 			rows[i] = []string{c.ClientID, c.Name, string(c.Type), strings.Join(c.Scopes, " "), strings.Join(c.RedirectURIs, " ")}
 		}
 		return printTable(cmd.OutOrStdout(), []string{"CLIENT_ID", "NAME", "TYPE", "SCOPES", "REDIRECT_URIS"}, rows)

@@ -13,11 +13,13 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"gatehouse.example/internal/jsonhttp"
 	"gatehouse.example/internal/problem"
 )
 
@@ -214,4 +216,25 @@ func answerError(status string, body []byte) error {
 		text += fmt.Sprintf("; %s %s", v.Place(), v.Detail)
 	}
 	return errors.New(text)
+}
+
+// list reads pages until there are as many items as wanted; 0 wants all.
+func list[T any](ctx context.Context, r *remote, path string, query url.Values, wanted int) (jsonhttp.List[T], error) {
+	all := jsonhttp.List[T]{Items: []T{}}
+	for {
+		size := jsonhttp.MaxLimit
+		if wanted > 0 {
+			size = min(size, wanted-len(all.Items))
+		}
+		query.Set("limit", strconv.Itoa(size))
+		var page jsonhttp.List[T]
+		if err := r.get(ctx, path+"?"+query.Encode(), &page); err != nil {
+			return all, err
+		}
+		all.Items, all.NextCursor = append(all.Items, page.Items...), page.NextCursor
+		if page.NextCursor == nil || wanted > 0 && len(all.Items) >= wanted {
+			return all, nil
+		}
+		query.Set("cursor", *page.NextCursor)
+	}
 }
