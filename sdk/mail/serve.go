@@ -1,20 +1,12 @@
 package mail
 
 import (
-	"context"
-	"log/slog"
-	"os"
-	"time"
-
-	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/go-plugin"
+	"google.golang.org/grpc"
 
 	mailv1 "gatehouse.example/pluginspec/mail/v1"
+	"gatehouse.example/sdk/internal/process"
 )
-
-// How often a plugin looks whether its host still lives, for systems whose
-// kernel does not end it with the host.
-const orphanInterval = time.Second
 
 // Serve runs the program as a mail transport plugin and returns when the host
 // is done with it. It is all that main has to do. Started by hand, it says that
@@ -22,35 +14,12 @@ const orphanInterval = time.Second
 //
 // It makes a logger that the host understands the default of log/slog.
 func Serve(t Transport) {
-	slog.SetDefault(slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug})))
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
-	go exitWithHost(ctx, os.Getppid())
-	plugin.Serve(&plugin.ServeConfig{
-		HandshakeConfig: plugin.HandshakeConfig{
-			ProtocolVersion:  mailv1.ProtocolVersion,
-			MagicCookieKey:   mailv1.MagicCookieKey,
-			MagicCookieValue: mailv1.MagicCookieValue,
-		},
-		Plugins:    plugin.PluginSet{mailv1.PluginName: &grpcPlugin{transport: t}},
-		GRPCServer: plugin.DefaultGRPCServer,
-		Logger:     hclog.New(&hclog.LoggerOptions{Level: hclog.Warn, Output: os.Stderr, JSONFormat: true}),
-	})
-}
-
-// exitWithHost ends the process when its parent has become another one: a
-// transport without a host only holds files and connections.
-func exitWithHost(ctx context.Context, host int) {
-	ticker := time.NewTicker(orphanInterval)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-			if os.Getppid() != host {
-				os.Exit(1)
-			}
-		}
+	handshake := plugin.HandshakeConfig{
+		ProtocolVersion:  mailv1.ProtocolVersion,
+		MagicCookieKey:   mailv1.MagicCookieKey,
+		MagicCookieValue: mailv1.MagicCookieValue,
 	}
+	process.Serve(handshake, mailv1.PluginName, process.PluginEnd{Register: func(s *grpc.Server) {
+		mailv1.RegisterMailTransportServer(s, &server{transport: t})
+	}})
 }

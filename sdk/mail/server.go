@@ -2,33 +2,14 @@ package mail
 
 import (
 	"context"
-	"errors"
 
-	"github.com/hashicorp/go-plugin"
-	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
 	mailv1 "gatehouse.example/pluginspec/mail/v1"
 )
 
-// grpcPlugin is the plugin's end of the wire; the host's is package mailrpc.
-type grpcPlugin struct {
-	plugin.NetRPCUnsupportedPlugin
-	transport Transport
-}
-
-var _ plugin.GRPCPlugin = (*grpcPlugin)(nil)
-
-func (p *grpcPlugin) GRPCServer(_ *plugin.GRPCBroker, s *grpc.Server) error {
-	mailv1.RegisterMailTransportServer(s, &server{transport: p.transport})
-	return nil
-}
-
-func (p *grpcPlugin) GRPCClient(context.Context, *plugin.GRPCBroker, *grpc.ClientConn) (any, error) {
-	return nil, errors.New("package mail holds the plugin's end only")
-}
-
+// server answers the host, whose end of the wire is package mailrpc.
 type server struct {
 	mailv1.UnimplementedMailTransportServer
 	transport Transport

@@ -1,10 +1,10 @@
 package mail
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
-	"fmt"
+
+	"gatehouse.example/sdk/internal/process"
 )
 
 // Transport delivers messages. [Serve] makes it a plugin.
@@ -71,14 +71,4 @@ type Receipt struct {
 // DecodeConfig decodes a configuration into v, which is a pointer to a struct
 // with json tags. Unknown members are an error, so that an operator's typing
 // error is found.
-func DecodeConfig(config json.RawMessage, v any) error {
-	if len(bytes.TrimSpace(config)) == 0 {
-		config = json.RawMessage("{}")
-	}
-	decoder := json.NewDecoder(bytes.NewReader(config))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(v); err != nil {
-		return fmt.Errorf("decode configuration: %w", err)
-	}
-	return nil
-}
+func DecodeConfig(config json.RawMessage, v any) error { return process.DecodeConfig(config, v) }

@@ -2,33 +2,14 @@ package social
 
 import (
 	"context"
-	"errors"
 
-	"github.com/hashicorp/go-plugin"
-	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
 	socialv1 "gatehouse.example/pluginspec/social/v1"
 )
 
-// grpcPlugin is the plugin's end of the wire; the host's is package socialrpc.
-type grpcPlugin struct {
-	plugin.NetRPCUnsupportedPlugin
-	provider Provider
-}
-
-var _ plugin.GRPCPlugin = (*grpcPlugin)(nil)
-
-func (p *grpcPlugin) GRPCServer(_ *plugin.GRPCBroker, s *grpc.Server) error {
-	socialv1.RegisterSocialProviderServer(s, &server{provider: p.provider})
-	return nil
-}
-
-func (p *grpcPlugin) GRPCClient(context.Context, *plugin.GRPCBroker, *grpc.ClientConn) (any, error) {
-	return nil, errors.New("package social holds the plugin's end only")
-}
-
+// server answers the host, whose end of the wire is package socialrpc.
 type server struct {
 	socialv1.UnimplementedSocialProviderServer
 	provider Provider

@@ -18,6 +18,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	mailv1 "gatehouse.example/pluginspec/mail/v1"
+	"gatehouse.example/sdk/internal/process"
 	"gatehouse.example/sdk/mail"
 )
 
@@ -34,18 +35,8 @@ func Handshake() plugin.HandshakeConfig {
 }
 
 // Plugins is the plugin set of a host; dispensing [Name] gives a [*Client].
-func Plugins() plugin.PluginSet { return plugin.PluginSet{Name: hostPlugin{}} }
-
-type hostPlugin struct{ plugin.NetRPCUnsupportedPlugin }
-
-var _ plugin.GRPCPlugin = hostPlugin{}
-
-func (hostPlugin) GRPCServer(*plugin.GRPCBroker, *grpc.Server) error {
-	return errors.New("package mailrpc holds the host's end only")
-}
-
-func (hostPlugin) GRPCClient(_ context.Context, _ *plugin.GRPCBroker, conn *grpc.ClientConn) (any, error) {
-	return NewClient(conn), nil
+func Plugins() plugin.PluginSet {
+	return plugin.PluginSet{Name: process.HostEnd{NewClient: func(conn grpc.ClientConnInterface) any { return NewClient(conn) }}}
 }
 
 // Client calls a transport in another process. It is safe for concurrent use.

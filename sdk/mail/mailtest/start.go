@@ -1,14 +1,9 @@
 package mailtest
 
 import (
-	"os"
-	"os/exec"
 	"testing"
-	"time"
 
-	"github.com/hashicorp/go-hclog"
-	"github.com/hashicorp/go-plugin"
-
+	"gatehouse.example/sdk/internal/process/processtest"
 	"gatehouse.example/sdk/mail"
 	"gatehouse.example/sdk/mail/mailrpc"
 )
@@ -17,24 +12,5 @@ import (
 // empty environment) and ends it with the test. Its log goes to standard error.
 func Start(t *testing.T, path string) mail.Transport {
 	t.Helper()
-	client := plugin.NewClient(&plugin.ClientConfig{
-		HandshakeConfig:  mailrpc.Handshake(),
-		Plugins:          mailrpc.Plugins(),
-		Cmd:              exec.Command(path),
-		AllowedProtocols: []plugin.Protocol{plugin.ProtocolGRPC},
-		AutoMTLS:         true,
-		SkipHostEnv:      true,
-		StartTimeout:     10 * time.Second,
-		Logger:           hclog.New(&hclog.LoggerOptions{Level: hclog.Warn, Output: os.Stderr}),
-	})
-	t.Cleanup(client.Kill)
-	conn, err := client.Client()
-	if err != nil {
-		t.Fatalf("start %s: %v", path, err)
-	}
-	dispensed, err := conn.Dispense(mailrpc.Name)
-	if err != nil {
-		t.Fatalf("dispense %s: %v", path, err)
-	}
-	return dispensed.(mail.Transport)
+	return processtest.Start(t, path, mailrpc.Handshake(), mailrpc.Plugins(), mailrpc.Name).(mail.Transport)
 }

@@ -20,6 +20,7 @@ import (
 	"testing"
 	"time"
 
+	"gatehouse.example/sdk/internal/process/processtest"
 	"gatehouse.example/sdk/social"
 )
 
@@ -96,19 +97,7 @@ func (o Options) configured(t *testing.T) social.Provider {
 }
 
 func (o Options) refusesUnknownConfig(t *testing.T) {
-	var config map[string]any
-	if err := json.Unmarshal(o.Config, &config); err != nil {
-		t.Fatalf("Options.Config: %v", err)
-	}
-	config["no_such_member"] = true
-	wrong, err := json.Marshal(config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	err = o.New(t).Configure(t.Context(), wrong)
-	if err == nil || !strings.Contains(err.Error(), "no_such_member") {
-		t.Fatalf("Configure accepted an unknown member or did not name it: %v", err)
-	}
+	processtest.RefusesUnknownConfig(t, o.Config, o.New(t).Configure)
 }
 
 func (o Options) sendsAway(t *testing.T) {
