@@ -3,7 +3,6 @@ package apikeys
 import (
 	"errors"
 	"net/http"
-	"time"
 
 	"gatehouse.example/internal/audit"
 	"gatehouse.example/internal/identity"
@@ -59,16 +58,6 @@ func (a *API) rename(w http.ResponseWriter, r *http.Request) (auth.APIKey, error
 	return k, nil
 }
 
-// maxOverlapSeconds is a week: long enough to bring a new secret everywhere,
-// too short to forget that the old one still counts.
-const maxOverlapSeconds = 7 * 24 * 60 * 60
-
-// Rotation is the body of POST /v1/api-keys/{id}/rotate, which may be missing.
-type Rotation struct {
-	// OverlapSeconds is how long the old secret still counts, 0 to 604800.
-	OverlapSeconds int `json:"overlap_seconds"`
-}
-
 // Rotate answers POST /v1/api-keys/{id}/rotate with a new secret of the same
 // key. The old one counts until the overlap ends; the one before that ends now.
 func (a *API) Rotate(w http.ResponseWriter, r *http.Request) {
@@ -99,19 +88,14 @@ func (a *API) rotate(w http.ResponseWriter, r *http.Request) (k auth.APIKey, tex
 	if err := rest.CheckMatch(r, k.Version); err != nil {
 		return k, "", err
 	}
-	var body Rotation
-	if r.ContentLength != 0 {
-		if err := jsonhttp.Read(w, r, &body); err != nil {
-			return k, "", err
-		}
-	}
-	if body.OverlapSeconds < 0 || body.OverlapSeconds > maxOverlapSeconds {
-		return k, "", jsonhttp.Invalid(problem.Violation{Pointer: "/overlap_seconds", Detail: "must be a number from 0 to 604800"})
+	overlap, err := rest.ReadOverlap(w, r)
+	if err != nil {
+		return k, "", err
 	}
 	if text, err = auth.NewAPIKeyText(a.Environment, k.ID); err != nil {
 		return k, "", err
 	}
-	rotation := auth.KeyRotation{ID: k.ID, Hash: auth.HashAPIKey(text), Overlap: time.Duration(body.OverlapSeconds) * time.Second, Now: a.Now()}
+	rotation := auth.KeyRotation{ID: k.ID, Hash: auth.HashAPIKey(text), Overlap: overlap, Now: a.Now()}
 	if rest.Conditional(r) {
 		rotation.Version = k.Version
 	}

@@ -5,7 +5,6 @@ import (
 	"reflect"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/google/uuid"
 
@@ -108,16 +107,8 @@ func changedMembers(before, after auth.Client) []string {
 	return changed
 }
 
-// maxOverlapSeconds is a week, as for API keys.
-const maxOverlapSeconds = 7 * 24 * 60 * 60
-
-// Rotation is the body of POST /v1/clients/{id}/rotate, which may be missing.
-type Rotation struct {
-	// OverlapSeconds is how long the old secret still counts, 0 to 604800.
-	OverlapSeconds int `json:"overlap_seconds"`
-}
-
 // Rotate answers POST /v1/clients/{id}/rotate with another secret of the client.
+// The old one counts until the overlap ends; the one before that ends now.
 func (a *API) Rotate(w http.ResponseWriter, r *http.Request) {
 	view, version, err := a.rotate(w, r)
 	if err != nil {
@@ -141,16 +132,10 @@ func (a *API) rotate(w http.ResponseWriter, r *http.Request) (View, int64, error
 	if _, err := registrationOf(client).client(identity.PrincipalFrom(r.Context())); err != nil {
 		return View{}, 0, problem.New(http.StatusForbidden, "insufficient_scope", "the client may do more than you may do yourself")
 	}
-	var body Rotation
-	if r.ContentLength != 0 {
-		if err := jsonhttp.Read(w, r, &body); err != nil {
-			return View{}, 0, err
-		}
+	overlap, err := rest.ReadOverlap(w, r)
+	if err != nil {
+		return View{}, 0, err
 	}
-	if body.OverlapSeconds < 0 || body.OverlapSeconds > maxOverlapSeconds {
-		return View{}, 0, jsonhttp.Invalid(problem.Violation{Pointer: "/overlap_seconds", Detail: "must be a number from 0 to 604800"})
-	}
-	overlap := time.Duration(body.OverlapSeconds) * time.Second
 	record, err := audit.New(r.Context(), "auth", "client.secret_rotated", "client", client.ID, a.Now())
 	if err != nil {
 		return View{}, 0, err

@@ -23,13 +23,25 @@ import (
 	"gatehouse.example/services/auth/rest"
 )
 
+// Finder finds clients.
+type Finder interface {
+	// Client returns the client, or [auth.ErrNotFound].
+	Client(ctx context.Context, id string) (auth.Client, error)
+	// ListClients returns up to limit clients whose ids follow after.
+	ListClients(ctx context.Context, after string, limit int) ([]auth.Client, error)
+}
+
+// Changer changes clients together with the record of the change.
+type Changer interface {
+	UpdateClient(ctx context.Context, c auth.Client, r audit.Record) error
+	RotateClientSecret(ctx context.Context, n auth.SecretRotation, r audit.Record) (version int64, err error)
+}
+
 // Store stores clients.
 type Store interface {
 	Creator
-	Client(ctx context.Context, id string) (auth.Client, error)
-	UpdateClient(ctx context.Context, c auth.Client, r audit.Record) error
-	RotateClientSecret(ctx context.Context, n auth.SecretRotation, r audit.Record) (version int64, err error)
-	ListClients(ctx context.Context, after string, limit int) ([]auth.Client, error)
+	Finder
+	Changer
 }
 
 // Ender removes a client and all that it holds.

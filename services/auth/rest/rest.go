@@ -1,6 +1,6 @@
 // Package rest owns what the auth service's REST endpoints (/v1/...) share:
-// merge patches, If-Match, which page of a list is meant, and the one table from
-// the domain's errors to problems.
+// merge patches, If-Match, how secrets rotate, which page of a list is meant,
+// and the one table from the domain's errors to problems.
 //
 // Bodies, answers and lists are internal/jsonhttp's. Who the caller is comes from
 // internal/identity; what it may do is decided in each endpoint.

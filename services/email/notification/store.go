@@ -81,10 +81,20 @@ type Query struct {
 
 // Inbox is read and changed by the person whose it is.
 type Inbox interface {
+	InboxReader
+	InboxChanger
+}
+
+// InboxReader reads a person's inbox.
+type InboxReader interface {
 	// List returns notifications, newest first.
 	List(ctx context.Context, q Query) ([]Notification, error)
 	// Unread returns how many the person has not read.
 	Unread(ctx context.Context, userID string) (int, error)
+}
+
+// InboxChanger changes a person's inbox.
+type InboxChanger interface {
 	// MarkRead marks one as read and returns it, or [ErrNotFound]. The time of
 	// one that was read already stays.
 	MarkRead(ctx context.Context, userID, id string, now time.Time) (Notification, error)

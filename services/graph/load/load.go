@@ -33,12 +33,27 @@ const (
 
 // Services is what is asked; *upstream.Services has it.
 type Services interface {
+	People
+	Belongings
+	Inbox
+}
+
+// People says who somebody is.
+type People interface {
 	Me(ctx context.Context) (*graph.Account, error)
 	User(ctx context.Context, id string) (*graph.Account, error)
 	Users(ctx context.Context, ids []string) ([]*graph.Account, error)
+}
+
+// Belongings is what a person has.
+type Belongings interface {
 	Permissions(ctx context.Context, id string) ([]string, error)
 	Preferences(ctx context.Context, id string) ([]graph.Preference, error)
 	Sessions(ctx context.Context, id string, limit int) ([]graph.Session, error)
+}
+
+// Inbox is the caller's notifications.
+type Inbox interface {
 	Notifications(ctx context.Context, in upstream.Inbox) (*graph.NotificationPage, error)
 	Unread(ctx context.Context) (int, error)
 }
