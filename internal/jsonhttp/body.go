@@ -1,6 +1,6 @@
 // Package jsonhttp owns JSON over net/http as the REST APIs of the services
 // have it in common: strict bodies with a pointer to what is wrong, answers that
-// nobody caches, and pages of lists.
+// nobody caches, pages of lists, and problems for paths that do not exist.
 //
 // Which error of a service is which problem is left to the service. The user
 // service, whose API an OpenAPI document describes, has its bodies checked

@@ -9,11 +9,10 @@ package rest
 
 import (
 	"net/http"
-	"slices"
-	"strings"
 	"time"
 
 	"gatehouse.example/internal/identity"
+	"gatehouse.example/internal/jsonhttp"
 	"gatehouse.example/internal/problem"
 	"gatehouse.example/internal/rbac"
 	"gatehouse.example/services/email"
@@ -72,13 +71,7 @@ func New(o Options) http.Handler {
 	for _, op := range operations() {
 		mux.Handle(op.pattern, a.permitted(op))
 	}
-	return identity.RequireAuthenticated(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if _, pattern := mux.Handler(r); pattern == "" {
-			missing(mux, w, r)
-			return
-		}
-		mux.ServeHTTP(w, r)
-	}))
+	return identity.RequireAuthenticated(jsonhttp.Routed(mux))
 }
 
 func (a *api) permitted(op operation) http.Handler {
@@ -91,22 +84,4 @@ func (a *api) permitted(op operation) http.Handler {
 			problem.Write(w, r, problemOf(err))
 		}
 	})
-}
-
-// missing answers 405 where the path has other methods (RFC 9110 §15.5.6), else
-// 404.
-func missing(mux *http.ServeMux, w http.ResponseWriter, r *http.Request) {
-	var allowed []string
-	for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodDelete} {
-		probe := &http.Request{Method: method, URL: r.URL, Host: r.Host}
-		if _, pattern := mux.Handler(probe); pattern != "" {
-			allowed = append(allowed, method)
-		}
-	}
-	if len(allowed) == 0 || slices.Contains(allowed, r.Method) {
-		problem.Write(w, r, problem.New(http.StatusNotFound, "not_found", "there is nothing at this path"))
-		return
-	}
-	w.Header().Set("Allow", strings.Join(allowed, ", "))
-	problem.Write(w, r, problem.Newf(http.StatusMethodNotAllowed, "method_not_allowed", "%s is not possible here", r.Method))
 }

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"gatehouse.example/internal/jsonhttp"
 	"gatehouse.example/internal/problem"
 )
 
@@ -31,7 +32,7 @@ func guard(mux *http.ServeMux, bodiless map[string]bool) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, pattern := mux.Handler(r)
 		if pattern == "" {
-			unknown(w, r, mux)
+			jsonhttp.NoRoute(w, r, mux)
 			return
 		}
 		if err := checkQuery(r.URL.RawQuery); err != nil {
@@ -52,29 +53,6 @@ func guard(mux *http.ServeMux, bodiless map[string]bool) http.Handler {
 		mux.ServeHTTP(conditional(w, r), r)
 	})
 }
-
-// unknown answers 404, or 405 with the methods that the path has.
-func unknown(w http.ResponseWriter, r *http.Request, mux *http.ServeMux) {
-	// ServeMux tells the methods only in the answer it writes itself.
-	probe := headProbe{header: http.Header{}}
-	mux.ServeHTTP(&probe, r)
-	if probe.status == http.StatusMethodNotAllowed {
-		w.Header().Set("Allow", probe.header.Get("Allow"))
-		problem.Write(w, r, problem.Newf(http.StatusMethodNotAllowed, "method_not_allowed", "%s is not possible here", r.Method))
-		return
-	}
-	problem.Write(w, r, problem.New(http.StatusNotFound, "not_found", "there is nothing at this path"))
-}
-
-// headProbe keeps the head of an answer and drops its body.
-type headProbe struct {
-	header http.Header
-	status int
-}
-
-func (p *headProbe) Header() http.Header         { return p.header }
-func (p *headProbe) WriteHeader(status int)      { p.status = status }
-func (p *headProbe) Write(b []byte) (int, error) { return len(b), nil }
 
 func checkQuery(raw string) error {
 	values, err := url.ParseQuery(raw)

@@ -11,7 +11,6 @@ import (
 	"errors"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
 	"gatehouse.example/internal/api/userapi"
@@ -92,24 +91,12 @@ type route struct {
 }
 
 func (a *API) mount(routes []route) http.Handler {
-	mux, paths := http.NewServeMux(), http.NewServeMux()
-	methods := map[string][]string{}
+	mux := http.NewServeMux()
 	for _, r := range routes {
 		mux.Handle(r.method+" "+Root+r.path, r.handler)
 		a.operations = append(a.operations, r.method+" "+Root+r.path)
-		methods[r.path] = append(methods[r.path], r.method)
 	}
-	for path, known := range methods {
-		paths.HandleFunc(Root+path, func(w http.ResponseWriter, r *http.Request) {
-			w.Header().Set("Allow", strings.Join(known, ", "))
-			problem.Write(w, r, problem.New(http.StatusMethodNotAllowed, "method_not_allowed", "this path knows "+strings.Join(known, " and ")))
-		})
-	}
-	paths.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		problem.Write(w, r, problem.New(http.StatusNotFound, "not_found", "there is nothing at this path"))
-	})
-	mux.Handle("/", paths)
-	return identity.RequireAuthenticated(mux)
+	return identity.RequireAuthenticated(jsonhttp.Routed(mux))
 }
 
 // failing answers with the error of h.
