@@ -59,11 +59,11 @@ func Operations() ([]Operation, error) {
 			}
 			o.Answers[caller] = answer
 		}
-		if name := o.Method + " " + o.Path; seen[name] {
+		name := o.Method + " " + o.Path
+		if seen[name] {
 			return nil, fmt.Errorf("operations.txt:%d: %s is there twice", i+1, name)
-		} else {
-			seen[name] = true
 		}
+		seen[name] = true
 		all = append(all, o)
 	}
 	return all, nil
