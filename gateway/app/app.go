@@ -115,6 +115,9 @@ func New(ctx context.Context, o Options) (*App, error) {
 	a.manager, err = reload.New(ctx, reload.Options{
 		File: o.ConfigFile, Filters: o.Filters, Logger: o.Logger, Registry: o.Registry, Now: o.Now,
 		NewUpstream: func(c config.Upstream) (*proxy.Upstream, error) {
+			if err := knownServices(c, o.Resolve); err != nil {
+				return nil, err
+			}
 			if c.IdentityToken && tokens == nil {
 				return nil, fmt.Errorf("upstream %q: identity: token needs the gateway's own identity", c.Name)
 			}
@@ -132,6 +135,21 @@ func New(ctx context.Context, o Options) (*App, error) {
 		return nil, err
 	}
 	return a, nil
+}
+
+// knownServices refuses a service that does not exist, as an upstream that does
+// not exist is refused: nobody can reach it, and the gateway would never be
+// ready.
+func knownServices(c config.Upstream, resolve func(service string) (string, bool)) error {
+	for _, t := range c.Targets {
+		if t.Service == "" || resolve == nil {
+			continue
+		}
+		if _, ok := resolve(t.Service); !ok {
+			return fmt.Errorf("there is no service %q, or its address is not configured", t.Service)
+		}
+	}
+	return nil
 }
 
 func (a *App) bind(metrics *metrics) error {

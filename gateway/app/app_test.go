@@ -33,7 +33,7 @@ func TestPath(t *testing.T) {
 routes: [{name: all, match: {path: "/x/*"}, upstream: u}]
 `)
 	got := g.do("POST", "/x/caf%C3%A9?q=%2F", "hello", "X-User-Id", "root", "x_gatehouse_Subject", "root", "Client_Cert", "x",
-		"X-Forwarded-For", "6.6.6.6", "Authorization", "Bearer t", "X-API-Key", "k", "Cookie", "gatehouse_session=s; a=1; __Host-gatehouse_session=t",
+		"X-Forwarded-For", "6.6.6.6", "Authorization", "Bearer t", "X-API-Key", "k", "Cookie", "gatehouse_session=s; a=1; __Host-gatehouse_session=t; gatehouse_device=d",
 		"Connection", "X-Named", "X-Named", "1", "X-Kept", "1", "X-Request-Id", "id-1", "X-Roles_List", "admin", "Remote-User", "admin", "X-Auth-Request-Email", "a@b")
 	if got.StatusCode != 201 || got.body != "/x/caf%C3%A9?q=%2F hello" {
 		t.Errorf("%d %q", got.StatusCode, got.body)

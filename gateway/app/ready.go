@@ -27,7 +27,7 @@ type readiness struct {
 }
 
 // Ready reports whether the gateway can serve: a snapshot is loaded, each
-// service that it leads to and cannot do without answers its /healthz over mutual TLS, and
+// service that it leads to and cannot do without answers its /readyz over mutual TLS, and
 // Options.Ready has nothing against it. Answers are remembered for half a
 // second.
 func (a *App) Ready(ctx context.Context) error {
@@ -74,7 +74,7 @@ func checkServices(ctx context.Context, s *reload.Snapshot) error {
 		}
 		asked[c.Targets[0].Service] = true
 		group.Go(func() {
-			if err := u.Check(ctx, "/healthz"); err != nil {
+			if err := u.Check(ctx, "/readyz"); err != nil {
 				errs[i] = fmt.Errorf("service %s is not ready", c.Targets[0].Service)
 			}
 		})

@@ -33,7 +33,7 @@ func TestServiceUpstream(t *testing.T) {
 	service := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		peer, _ := mtls.PeerID(r.TLS)
 		token, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-		if r.URL.Path == "/healthz" {
+		if r.URL.Path == "/readyz" {
 			return
 		}
 		p, err := verifier.Verify(token)

@@ -2,8 +2,13 @@ package app_test
 
 import (
 	"net/http"
+	"path/filepath"
 	"strings"
 	"testing"
+	"time"
+
+	"gatehouse.example/gateway/app"
+	"gatehouse.example/internal/mtls"
 )
 
 // TestVersions asks for an API by path, by header field and by default.
@@ -49,4 +54,42 @@ routes:
 	if got := g.do("GET", "/v1/things/7", ""); got.Header.Get("API-Version") != "v1" || got.Header.Get("Vary") != "" {
 		t.Errorf("answer's fields: %v", got.Header)
 	}
+}
+
+// TestServiceThatDoesNotExist refuses a file that names one, at the start and
+// under way.
+func TestServiceThatDoesNotExist(t *testing.T) {
+	const file = `
+upstreams: {u: {targets: ["service:user"]}}
+routes: [{name: r, match: {path: "/x"}, respond: {status: 204}}]
+`
+	g := start(t, file, func(o *app.Options) {
+		o.Resolve = func(name string) (string, bool) { return "127.0.0.1:1", name == "user" }
+		o.Bundle = bundle(t)
+	})
+	g.write(strings.Replace(file, "service:user", "service:usr", 1))
+	eventually(t, "refusal of the file", func() bool {
+		return g.metric("gatehouse_gateway_reloads_total", map[string]string{"result": "failure"}) > 0
+	})
+	if log := g.log.String(); !strings.Contains(log, `gateway.yaml:3:`) || !strings.Contains(log, `there is no service \"usr\"`) {
+		t.Errorf("the log does not say where and what: %s", log)
+	}
+	if got := g.do("GET", "/x", ""); got.StatusCode != 204 {
+		t.Errorf("the old file does not go on: %d", got.StatusCode)
+	}
+}
+
+// bundle is the gateway's identity.
+func bundle(t *testing.T) *mtls.Bundle {
+	t.Helper()
+	dir := t.TempDir()
+	authority, err := mtls.LoadOrCreateAuthority(filepath.Join(dir, "ca.pem"), filepath.Join(dir, "ca-key.pem"), "test", time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := authority.IssueService("gateway", time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
 }

@@ -29,7 +29,7 @@ func (u *Upstream) prepare(ex *exchange.Exchange) (extra, error) {
 		return dropsToUpstream(f.Name, forward)
 	})
 	if !service && r.Header.Has("Cookie") {
-		dropSessionCookies(&r.Header)
+		dropOwnCookies(&r.Header)
 	}
 	var x extra
 	if r.Source.IsValid() {
@@ -73,11 +73,12 @@ func dropsToUpstream(name string, forwardAuthorization bool) bool {
 	return len(name) > 12 && strings.EqualFold(name[:12], "X-Forwarded-")
 }
 
-// sessionCookie is part of the name of each cookie that signs a person in.
-const sessionCookie = "gatehouse_session"
+// ownCookie is part of the name of each cookie of ours: those that sign a person
+// in, know its device, or carry a flow.
+const ownCookie = "gatehouse_"
 
-// dropSessionCookies keeps sign-in cookies from upstreams that are not ours.
-func dropSessionCookies(h *exchange.Header) {
+// dropOwnCookies keeps our cookies from upstreams that are not ours.
+func dropOwnCookies(h *exchange.Header) {
 	var kept []string
 	for i := range h.Len() {
 		f := h.At(i)
@@ -87,7 +88,7 @@ func dropSessionCookies(h *exchange.Header) {
 		for pair := range strings.SplitSeq(f.Value, ";") {
 			pair = strings.TrimSpace(pair)
 			name, _, _ := strings.Cut(pair, "=")
-			if pair != "" && !strings.Contains(strings.ToLower(name), sessionCookie) {
+			if pair != "" && !strings.Contains(strings.ToLower(name), ownCookie) {
 				kept = append(kept, pair)
 			}
 		}

@@ -144,7 +144,7 @@ func TestCORS(t *testing.T) {
 		{"no origin", exact, "GET", nil, false, 200, map[string]string{"Vary": "Origin", "Access-Control-Allow-Origin": ""}},
 		{"allowed", exact, "GET", []string{"Origin", "http://localhost:3000"}, false, 200, map[string]string{
 			"Vary": "Origin", "Access-Control-Allow-Origin": "http://localhost:3000",
-			"Access-Control-Expose-Headers":    "ETag, Location, RateLimit, RateLimit-Policy, Retry-After, WWW-Authenticate, X-Request-Id",
+			"Access-Control-Expose-Headers":    "API-Version, ETag, Location, RateLimit, RateLimit-Policy, Retry-After, WWW-Authenticate, X-Request-Id",
 			"Access-Control-Allow-Credentials": ""}},
 		{"foreign", exact, "GET", []string{"Origin", "http://localhost:3001"}, false, 200, map[string]string{"Vary": "Origin", "Access-Control-Allow-Origin": ""}},
 		{"prefix is foreign", exact, "GET", []string{"Origin", "http://localhost:30000"}, false, 200, map[string]string{"Access-Control-Allow-Origin": ""}},
@@ -153,7 +153,7 @@ func TestCORS(t *testing.T) {
 			"Vary":                         "Origin, Access-Control-Request-Method, Access-Control-Request-Headers",
 			"Access-Control-Allow-Origin":  "http://localhost:3000",
 			"Access-Control-Allow-Methods": "GET, HEAD, POST, PUT, PATCH, DELETE",
-			"Access-Control-Allow-Headers": "Authorization, Content-Type, DPoP, Idempotency-Key, If-Match, If-None-Match, X-API-Key, X-Request-Id",
+			"Access-Control-Allow-Headers": "API-Version, Authorization, Content-Type, DPoP, Idempotency-Key, If-Match, If-None-Match, Last-Event-ID, X-API-Key, X-Request-Id",
 			"Access-Control-Max-Age":       "600", "Content-Type": ""}},
 		{"foreign preflight", exact, "OPTIONS", append([]string{"Origin", "http://evil.example"}, preflight...), true, 403, map[string]string{
 			"Vary":                        "Origin, Access-Control-Request-Method, Access-Control-Request-Headers",

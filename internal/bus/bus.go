@@ -161,6 +161,9 @@ func (b *Bus) Ready(ctx context.Context) error {
 	return nil
 }
 
+// Connected reports whether there is a connection to the broker at the moment.
+func (b *Bus) Connected() bool { return b.conn.IsConnected() }
+
 // Close ends subscriptions and followers, waits for them, and ends the
 // connection. Consume is ended by its context, before.
 func (b *Bus) Close() {

@@ -58,12 +58,6 @@ func (s *Stack) startGateway(ctx context.Context, certificate *tls.Certificate) 
 		AdminListen: s.cfg.Gateway.AdminListen, AdminSocket: socket,
 		DevCertificate: certificate, Bundle: bundle, Resolve: s.reach, Filters: host, Issuer: s.cfg.Issuer,
 		Logger: tele.Logger, Registry: tele.Registry, Tracer: tele.Tracer, Now: time.Now,
-		Ready: func(ctx context.Context) error {
-			if !revoked.Connected() {
-				return errors.New("the list of revocations is not followed")
-			}
-			return nil
-		},
 	})
 	if err != nil {
 		return fmt.Errorf("gateway: %w", err)

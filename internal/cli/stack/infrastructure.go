@@ -13,6 +13,8 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"gatehouse.example/internal/bus"
 	"gatehouse.example/internal/bus/embedded"
 	"gatehouse.example/internal/config"
@@ -109,6 +111,18 @@ func (i *infrastructure) connectBus(ctx context.Context, name string) (*bus.Bus,
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	i.onStop(name+" bus", func(context.Context) error { b.Close(); return nil })
+	connected := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "gatehouse_bus_connected", Help: "Whether a part of the process is connected to NATS.",
+		ConstLabels: prometheus.Labels{"part": name},
+	}, func() float64 {
+		if b.Connected() {
+			return 1
+		}
+		return 0
+	})
+	if err := i.logs.Registry.Register(connected); err != nil {
+		return nil, fmt.Errorf("%s: register metrics: %w", name, err)
+	}
 	if err := b.EnsureStream(ctx); err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
