@@ -106,6 +106,6 @@ func (t *Tokens) evict(now time.Time) {
 // key may change while a token lives.
 func same(a, b identity.Principal) bool {
 	return a.Kind == b.Kind && a.Subject == b.Subject && a.ClientID == b.ClientID &&
-		a.SessionID == b.SessionID && a.TokenID == b.TokenID && a.Expires.Equal(b.Expires) &&
+		a.SessionID == b.SessionID && a.TokenID == b.TokenID && a.RevocationID == b.RevocationID && a.Expires.Equal(b.Expires) &&
 		slices.Equal(a.Scopes, b.Scopes) && slices.Equal(a.Roles, b.Roles) && slices.Equal(a.Permissions, b.Permissions)
 }

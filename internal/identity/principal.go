@@ -43,8 +43,15 @@ type Principal struct {
 	Roles []string
 	// Permissions is what those roles permitted together.
 	Permissions []string
-	// Expires is the end of the presented credential; zero where it has none.
+	// Expires is the end of the presented credential; zero where it has none. Of
+	// a principal that an internal token names it is that token's end.
 	Expires time.Time
+	// CredentialExpires is the end of what was presented at the edge, in a
+	// principal that an internal token names; zero where it has none.
+	CredentialExpires time.Time
+	// RevocationID names the presented secret alone on the list of revocations
+	// (kind "key"), where TokenID names more than that secret; else "".
+	RevocationID string
 }
 
 // Authenticated reports whether the principal is somebody.

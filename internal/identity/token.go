@@ -44,8 +44,12 @@ type tokenClaims struct {
 	Permissions []string `json:"permissions,omitempty"`
 	SessionID   string   `json:"sid,omitempty"`
 	TokenID     string   `json:"token_id,omitempty"`
-	IssuedAt    int64    `json:"iat"`
-	ExpiresAt   int64    `json:"exp"`
+	// RevocationID and CredentialExpires (seconds since 1970) let a service end
+	// what goes on for longer than this token, such as an event stream.
+	RevocationID      string `json:"revocation_id,omitempty"`
+	CredentialExpires int64  `json:"credential_exp,omitempty"`
+	IssuedAt          int64  `json:"iat"`
+	ExpiresAt         int64  `json:"exp"`
 }
 
 // Minter makes internal tokens in the name of one process. It may be used
@@ -106,10 +110,14 @@ func (m *Minter) Mint(p Principal, audience string) (token string, expires time.
 	if !now.Before(expires) {
 		return "", time.Time{}, fmt.Errorf("mint internal token: the credential ended at %s", p.Expires.Format(time.RFC3339))
 	}
+	var ends int64
+	if !p.Expires.IsZero() {
+		ends = p.Expires.Unix()
+	}
 	token, err = jose.Sign(m.key, TokenType, tokenClaims{
 		Issuer: m.id, Audience: audience, Subject: p.Subject, Kind: p.Kind,
 		ClientID: p.ClientID, Scope: strings.Join(p.Scopes, " "), Roles: p.Roles, Permissions: p.Permissions,
-		SessionID: p.SessionID, TokenID: p.TokenID,
+		SessionID: p.SessionID, TokenID: p.TokenID, RevocationID: p.RevocationID, CredentialExpires: ends,
 		IssuedAt: now.Unix(), ExpiresAt: expires.Unix(),
 	}, m.header)
 	if err != nil {

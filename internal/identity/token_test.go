@@ -64,6 +64,7 @@ func TestTokenCarriesThePrincipal(t *testing.T) {
 	for name, p := range map[string]identity.Principal{
 		"user":           person,
 		"client":         {Kind: identity.KindClient, Subject: "app", ClientID: "app", Scopes: []string{"admin"}},
+		"API key":        {Kind: identity.KindClient, Subject: "app", ClientID: "app", TokenID: "k", RevocationID: "k#1", Scopes: []string{"a"}, Expires: time.Now().Add(time.Hour).UTC().Truncate(time.Second)},
 		"without scopes": {Kind: identity.KindUser, Subject: "0197-user"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -76,7 +77,7 @@ func TestTokenCarriesThePrincipal(t *testing.T) {
 				t.Fatal(err)
 			}
 			want := p
-			want.Expires = expires.UTC()
+			want.Expires, want.CredentialExpires = expires.UTC(), p.Expires
 			if want.Scopes == nil {
 				want.Scopes = []string{}
 			}

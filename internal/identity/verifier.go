@@ -97,7 +97,12 @@ func (v *Verifier) verify(token string) (Principal, error) {
 	if err := checkSpeaker(signer.service, claims.Kind, claims.Subject); err != nil {
 		return Principal{}, err
 	}
+	var ends time.Time
+	if claims.CredentialExpires != 0 {
+		ends = time.Unix(claims.CredentialExpires, 0).UTC()
+	}
 	return Principal{
+		RevocationID: claims.RevocationID, CredentialExpires: ends,
 		Kind: claims.Kind, Subject: claims.Subject, ClientID: claims.ClientID,
 		SessionID: claims.SessionID, TokenID: claims.TokenID,
 		Scopes: scopes(claims.Scope), Roles: claims.Roles, Permissions: claims.Permissions,

@@ -188,9 +188,9 @@ func (k *APIKey) principal() identity.Principal {
 	p := identity.Principal{
 		Kind:    identity.KindUser,
 		Subject: k.OwnerID,
-		TokenID: k.ID,
-		Scopes:  k.Scopes,
-		Roles:   k.Roles, Permissions: k.Permissions,
+		TokenID: k.ID, RevocationID: k.RevocationID,
+		Scopes: k.Scopes,
+		Roles:  k.Roles, Permissions: k.Permissions,
 		Expires: k.ExpiresAt,
 	}
 	if k.OwnerKind == string(identity.KindClient) {

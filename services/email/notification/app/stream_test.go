@@ -122,6 +122,23 @@ func TestResumeAfterWhatWasDeleted(t *testing.T) {
 func TestRevocationEndsStreams(t *testing.T) {
 	f := newFixture(t)
 	a := f.instance()
+	t.Run("one secret of an API key", func(t *testing.T) {
+		p := person(newPerson())
+		p.RevocationID = uuid.NewString() + "#digest"
+		ends := a.open(p, "")
+		ends.next(t, "unread")
+		if err := f.bus.Revoke(t.Context(), bus.KindKey, p.RevocationID, time.Now().Add(time.Hour)); err != nil {
+			t.Fatal(err)
+		}
+		ends.ended(t)
+	})
+	t.Run("the end of the credential", func(t *testing.T) {
+		p := person(newPerson())
+		p.CredentialExpires = time.Now().Add(2 * time.Second)
+		ends := a.open(p, "")
+		ends.next(t, "unread")
+		ends.ended(t)
+	})
 	for kind, id := range map[string]func(identity.Principal) string{
 		bus.KindSession: func(p identity.Principal) string { return p.SessionID },
 		bus.KindJTI:     func(p identity.Principal) string { return p.TokenID },

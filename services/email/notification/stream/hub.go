@@ -32,6 +32,7 @@ const (
 // The reasons for which a stream ends before its reader goes.
 var (
 	errRevoked  = errors.New("the credential was revoked")
+	errExpired  = errors.New("the credential has expired")
 	errBlind    = errors.New("the list of revocations is out of reach")
 	errStopping = errors.New("the process stops")
 )
@@ -192,6 +193,8 @@ func (h *Hub) check(now time.Time) {
 		switch {
 		case revoked(h.revocations, s.principal):
 			s.end(errRevoked)
+		case !s.principal.CredentialExpires.IsZero() && !now.Before(s.principal.CredentialExpires):
+			s.end(errExpired)
 		case !h.blindSince.IsZero() && now.Sub(h.blindSince) > maxBlind && now.Sub(s.began) > maxBlind:
 			s.end(errBlind)
 		}
@@ -203,5 +206,5 @@ func (h *Hub) check(now time.Time) {
 func revoked(r *bus.Revocations, p identity.Principal) bool {
 	has := func(kind, id string) bool { return id != "" && r.Revoked(kind, id) }
 	return has(bus.KindSession, p.SessionID) || has(bus.KindJTI, p.TokenID) ||
-		has(bus.KindKey, p.TokenID) || has(bus.KindClient, p.ClientID)
+		has(bus.KindKey, p.TokenID) || has(bus.KindKey, p.RevocationID) || has(bus.KindClient, p.ClientID)
 }

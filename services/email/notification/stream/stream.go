@@ -45,7 +45,7 @@ type stream struct {
 }
 
 // ServeHTTP streams to the person that the request's context names until it
-// goes, its credential is revoked, the stream is half an hour old, or the
+// goes, its credential is revoked or expires, the stream is half an hour old, or the
 // process stops. The person is authenticated already.
 //
 // # Errors
