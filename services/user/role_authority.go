@@ -27,9 +27,10 @@ type Authority struct {
 
 // AuthorityOf returns what p may hand on. rights are those of a user as they
 // are stored now, because its credential may be some minutes old; nil if there
-// is no such user. They are not read for others: a client is trusted with every
-// permission of the operator's own, and with those of Gatehouse that its scopes
-// name. Nobody and a service are the program itself, such as the setup of the
+// is no such user. They are not read for others: a client hands on what its scopes name, operator-
+// defined permissions like those of Gatehouse, for whoever may make a client
+// could else hand on by it what he lacks; with the scope admin, everything.
+// Nobody and a service are the program itself, such as the setup of the
 // first administrator; the public API admits neither.
 func AuthorityOf(p identity.Principal, rights *Rights) Authority {
 	switch p.Kind {
@@ -63,11 +64,12 @@ func (a Authority) may(permission string) bool {
 		return true
 	case !a.client:
 		return rbac.Covers(a.held, permission)
-	case rbac.IsWildcard(permission):
+	case rbac.IsWildcard(permission) && slices.ContainsFunc(rbac.All(), func(own string) bool { return rbac.Wildcard(own) == permission }):
 		// It would stand for what later releases know, too.
-		return !slices.ContainsFunc(rbac.All(), func(own string) bool { return rbac.Wildcard(own) == permission })
+		return false
 	}
-	return !rbac.IsBuiltin(permission) || slices.Contains(a.scopes, permission)
+	// By name: a scope is no pattern, whatever it looks like.
+	return slices.Contains(a.scopes, permission)
 }
 
 // MayAssign refuses to give the roles added, which permit permissions

@@ -56,8 +56,9 @@ func TestAuthority(t *testing.T) {
 		"a suspended user":         {user, rights(StatusSuspended, asked...), asked},
 		"a pending user":           {user, rights(StatusPending, asked...), asked},
 		"a client with admin":      {client("admin"), nil, nil},
-		"a client by its scopes":   {client(rbac.UsersRead, rbac.RolesWrite), nil, []string{"users:*"}},
-		"a client without a scope": {client(), nil, []string{"users:*", rbac.UsersRead}},
+		"a client by its scopes":   {client(rbac.UsersRead, rbac.RolesWrite, "docs:read"), nil, []string{"docs:*", "users:*"}},
+		"a client by wildcards":    {client(rbac.UsersRead, "docs:*", "users:*"), nil, []string{"docs:read", "users:*"}},
+		"a client without a scope": {client(), nil, asked},
 		"the program":              {identity.Principal{Kind: identity.KindService, Subject: "auth"}, nil, nil},
 		"an unknown kind":          {identity.Principal{Kind: "robot", Scopes: []string{"admin"}}, nil, asked},
 	} {

@@ -282,11 +282,12 @@ func TestWhoMayHandOn(t *testing.T) {
 	f.define(t, "reader", []string{"docs:read", rbac.UsersRead}, nil)
 	f.define(t, "manager", []string{rbac.RolesWrite, rbac.UsersWrite, "docs:*"}, []string{"reader"})
 	f.define(t, "auditor", []string{rbac.AuditRead}, nil)
+	f.define(t, "payer", []string{"payments:approve"}, nil)
 	manager, boss, plain := f.person(t, "manager", "manager"), f.person(t, "boss", rbac.RoleAdmin), f.person(t, "plain")
 	f.person(t, "second", rbac.RoleAdmin)
 	outsider := f.person(t, "outsider")
 	by := func(p identity.Principal) context.Context { return identity.WithPrincipal(t.Context(), p) }
-	partner := by(identity.Principal{Kind: identity.KindClient, Subject: "partner", Scopes: []string{rbac.RolesWrite, rbac.UsersWrite, rbac.UsersRead}})
+	partner := by(identity.Principal{Kind: identity.KindClient, Subject: "partner", Scopes: []string{rbac.RolesWrite, rbac.UsersWrite, rbac.UsersRead, "docs:read"}})
 	forged := by(identity.Principal{Kind: identity.KindUser, Subject: outsider.ID.String(), Roles: []string{"admin"}, Scopes: []string{"admin"}, Permissions: rbac.All()})
 	role := func(ctx context.Context, name string, permissions, inherits []string) func() error {
 		return func() error {
@@ -340,7 +341,10 @@ func TestWhoMayHandOn(t *testing.T) {
 		"a client gives what it lacks the scope": {give(partner, plain, "auditor"), false},
 		"a client gives custom permissions":      {give(partner, f.person(t, "p1"), "reader"), true},
 		"a client defines a built-in wildcard":   {role(partner, "m6", []string{"users:*"}, nil), false},
-		"a client defines a custom wildcard":     {role(partner, "m7", []string{"docs:*"}, nil), true},
+		"a client defines a custom wildcard":     {role(partner, "m7", []string{"docs:*"}, nil), false},
+		"a client defines a custom permission":   {role(partner, "m9", []string{"docs:read"}, nil), true},
+		"a client defines another's permission":  {role(partner, "m10", []string{"payments:approve"}, nil), false},
+		"a client gives another's permission":    {give(partner, f.person(t, "p2"), "payer"), false},
 		"a client redirects an administrator":    {edit(partner, boss, func(u *user.User) { u.Email = "evil@example.com" }), false},
 		"anybody inherits admin":                 {role(f.operator, "m8", nil, []string{rbac.RoleAdmin}), false},
 	} {

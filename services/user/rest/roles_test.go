@@ -153,6 +153,7 @@ func TestRoleAccess(t *testing.T) {
 	ada := f.person(t, "ada", "roles:read", "roles:write")
 	f.callers["roles-reader"] = identity.Principal{Kind: identity.KindClient, Subject: "c3", Scopes: []string{"roles:read"}}
 	f.callers["roles-writer"] = identity.Principal{Kind: identity.KindClient, Subject: "c4", Scopes: []string{"roles:write"}}
+	f.callers["docs-writer"] = identity.Principal{Kind: identity.KindClient, Subject: "c5", Scopes: []string{"roles:write", "articles:write"}}
 	f.callers["stale"] = identity.Principal{Kind: identity.KindUser, Subject: ada.ID.String(), Roles: []string{"admin"}, Scopes: []string{"roles:read", "roles:write"}, Permissions: rbac.All()}
 	f.call(t, "client", "POST", "/v1/roles", `{"name":"editor","permissions":["articles:write"]}`).want(t, 201)
 	userRoles := "/v1/users/" + ada.ID.String() + "/roles"
@@ -180,10 +181,13 @@ func TestRoleAccess(t *testing.T) {
 		{"roles-reader", "POST", "/v1/roles", `{"name":"x"}`, 403},
 		{"roles-reader", "PUT", userRoles, `{"roles":["editor"]}`, 403},
 		{"roles-writer", "GET", "/v1/roles", "", 403},
-		{"roles-writer", "PUT", userRoles, `{"roles":["editor"]}`, 200},
+		// Of the operator's own permissions, too, a client hands on its scopes alone.
+		{"roles-writer", "PUT", userRoles, `{"roles":["editor"]}`, 403},
+		{"docs-writer", "PUT", userRoles, `{"roles":["editor"]}`, 200},
 		{"roles-writer", "PUT", userRoles, `{"roles":["admin"]}`, 403},
 		{"roles-writer", "POST", "/v1/roles", `{"name":"x","permissions":["users:read"]}`, 403},
-		{"roles-writer", "POST", "/v1/roles", `{"name":"x","permissions":["articles:*"]}`, 201},
+		{"roles-writer", "POST", "/v1/roles", `{"name":"x","permissions":["articles:*"]}`, 403},
+		{"docs-writer", "POST", "/v1/roles", `{"name":"x","permissions":["articles:write"]}`, 201},
 		// A token that says more than the database.
 		{"stale", "POST", "/v1/roles", `{"name":"y"}`, 403},
 		{"stale", "PATCH", "/v1/roles/editor", `{"description":"y"}`, 403},
