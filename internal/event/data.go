@@ -16,8 +16,8 @@ type UserErased struct {
 	UserID string `json:"user_id"`
 }
 
-// UserEmailChanged says that the person has another, proven address. Subject: the
-// user id.
+// UserEmailChanged says that the person has another address, whoever changed it.
+// Subject: the user id.
 type UserEmailChanged struct {
 	// UserID: Id of the person (UUIDv7), the same in all services.
 	UserID string `json:"user_id"`

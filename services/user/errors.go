@@ -10,6 +10,8 @@ import (
 var (
 	// ErrNotFound: no such user, or a deleted one.
 	ErrNotFound = errors.New("no such user")
+	// ErrNotDeleted: there is nothing to restore.
+	ErrNotDeleted = errors.New("the account is not deleted")
 	// ErrEmailTaken: another account has the address.
 	ErrEmailTaken = errors.New("the e-mail address belongs to another account")
 	// ErrUsernameTaken: another account has the username.

@@ -63,7 +63,8 @@ func changeEvents(before, after User, now time.Time) events {
 	}
 	moved := EmailKey(after.Email) != EmailKey(before.Email)
 	switch {
-	case moved && after.EmailVerified:
+	case moved:
+		// Whoever changed it: who reads the old address must hear of it.
 		list.add(event.TypeUserEmailChanged, id, event.UserEmailChanged{UserID: id, OldEmail: before.Email, Email: after.Email}, now)
 	case after.EmailVerified && !before.EmailVerified:
 		list.add(event.TypeUserVerified, id, event.UserVerified{UserID: id, Email: after.Email}, now)

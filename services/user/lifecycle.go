@@ -2,6 +2,7 @@ package user
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/google/uuid"
@@ -62,10 +63,10 @@ func (a *Accounts) Delete(ctx context.Context, id uuid.UUID, check func(User) er
 }
 
 // Restore brings a deleted account back to the state before its deletion.
-// check, if not nil, may refuse on seeing the user. Errors: [ErrNotFound] unless
-// it is deleted and not yet erased, [ErrEmailTaken], [ErrUsernameTaken].
+// check, if not nil, may refuse on seeing the user. Errors: [ErrNotFound],
+// [ErrNotDeleted], [ErrEmailTaken], [ErrUsernameTaken].
 func (a *Accounts) Restore(ctx context.Context, id uuid.UUID, check func(User) error) (User, error) {
-	return a.change(ctx, a.store.Revive, id, func(_ User, u *User) error {
+	restored, err := a.change(ctx, a.store.Revive, id, func(_ User, u *User) error {
 		if check != nil {
 			if err := check(*u); err != nil {
 				return err
@@ -81,6 +82,13 @@ func (a *Accounts) Restore(ctx context.Context, id uuid.UUID, check func(User) e
 		}
 		return nil
 	})
+	if errors.Is(err, ErrNotFound) {
+		// No deleted one, that is; what [Reader] finds is not deleted.
+		if _, there := a.store.ByID(ctx, id); there == nil {
+			return User{}, ErrNotDeleted
+		}
+	}
+	return restored, err
 }
 
 const (

@@ -97,7 +97,8 @@ func (a Authority) Need(permission string) error {
 func Difference(before, after []string) (added, removed []string) { return difference(before, after) }
 
 // TakesOver reports whether the change from before to after decides who can use
-// the account: another address receives the links that reset a password.
+// the account: another address receives the links that reset a password, and
+// the username that it gives up is anybody's to sign in by.
 func TakesOver(before, after User) bool {
-	return EmailKey(before.Email) != EmailKey(after.Email) || before.Status != after.Status
+	return EmailKey(before.Email) != EmailKey(after.Email) || before.Username != after.Username || before.Status != after.Status
 }

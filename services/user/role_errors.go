@@ -21,7 +21,7 @@ var (
 	// ErrLastAdmin: without the user nobody could administer Gatehouse.
 	ErrLastAdmin = errors.New("the last active administrator must stay one")
 	// ErrOutranked: the account may do more than who wants to change it.
-	ErrOutranked = errors.New("the account may do more than you: only somebody who may do as much can change its address or status")
+	ErrOutranked = errors.New("the account may do more than you: only somebody who may do as much can change its address, username or status")
 )
 
 // UnknownRoles is an error that names roles that do not exist.

@@ -54,11 +54,19 @@ func TestLifeOfAnAccount(t *testing.T) {
 	want := []string{
 		event.TypeUserRegistered, event.TypeUserVerified, event.TypeUserUpdated, // pending to active
 		event.TypeUserSuspended, event.TypeUserUpdated, // suspended
-		event.TypeUserUpdated, event.TypeUserUpdated, // active again; address
+		event.TypeUserUpdated,                             // active again
+		event.TypeUserEmailChanged, event.TypeUserUpdated, // address
 		event.TypeUserDeleted,
 	}
 	if diff := cmp.Diff(want, f.events(t, u.ID)); diff != "" {
 		t.Errorf("events (-want +got):\n%s", diff)
+	}
+	// Whoever changed it, the old address can be told.
+	var moved event.UserEmailChanged
+	err = f.db.Bun.NewRaw(`SELECT event->'data'->>'old_email', event->'data'->>'email' FROM outbox WHERE type = ?`, event.TypeUserEmailChanged).
+		Scan(t.Context(), &moved.OldEmail, &moved.Email)
+	if err != nil || moved.OldEmail != "ada@example.com" || moved.Email != "countess@example.com" {
+		t.Errorf("the event tells %+v, %v", moved, err)
 	}
 }
 

@@ -63,7 +63,7 @@ func TestRestore(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			if _, err := f.accounts.Restore(t.Context(), u.ID, nil); !errors.Is(err, user.ErrNotFound) {
+			if _, err := f.accounts.Restore(t.Context(), u.ID, nil); !errors.Is(err, user.ErrNotDeleted) {
 				t.Errorf("restore one that is there: %v", err)
 			}
 			before, err := f.store.ByID(t.Context(), u.ID)

@@ -284,7 +284,10 @@ func TestWhoMayHandOn(t *testing.T) {
 	f.define(t, "auditor", []string{rbac.AuditRead}, nil)
 	f.define(t, "payer", []string{"payments:approve"}, nil)
 	manager, boss, plain := f.person(t, "manager", "manager"), f.person(t, "boss", rbac.RoleAdmin), f.person(t, "plain")
-	f.person(t, "second", rbac.RoleAdmin)
+	second := f.person(t, "second", rbac.RoleAdmin)
+	if _, err := f.accounts.Update(f.operator, boss.ID, func(u *user.User) error { u.Username = "boss"; return nil }); err != nil {
+		t.Fatal(err)
+	}
 	outsider := f.person(t, "outsider")
 	by := func(p identity.Principal) context.Context { return identity.WithPrincipal(t.Context(), p) }
 	partner := by(identity.Principal{Kind: identity.KindClient, Subject: "partner", Scopes: []string{rbac.RolesWrite, rbac.UsersWrite, rbac.UsersRead, "docs:read"}})
@@ -329,7 +332,13 @@ func TestWhoMayHandOn(t *testing.T) {
 		"manager inherits more":                  {role(as(t.Context(), manager), "m4", nil, []string{"auditor"}), false},
 		"manager suspends an administrator":      {edit(as(t.Context(), manager), boss, suspend), false},
 		"manager redirects an administrator":     {edit(as(t.Context(), manager), boss, func(u *user.User) { u.Email = "evil@example.com" }), false},
-		"manager renames an administrator":       {edit(as(t.Context(), manager), boss, func(u *user.User) { u.Profile.Nickname = "b" }), true},
+		"manager nicknames an administrator":     {edit(as(t.Context(), manager), boss, func(u *user.User) { u.Profile.Nickname = "b" }), true},
+		"manager renames an administrator":       {edit(as(t.Context(), manager), boss, func(u *user.User) { u.Username = "nobody" }), false},
+		"manager takes an administrator's name":  {edit(as(t.Context(), manager), boss, func(u *user.User) { u.Username = "" }), false},
+		"manager renames a plain person":         {edit(as(t.Context(), manager), plain, func(u *user.User) { u.Username = "plain2" }), true},
+		"manager renames itself":                 {edit(as(t.Context(), manager), manager, func(u *user.User) { u.Username = "manager2" }), true},
+		"boss renames another administrator":     {edit(as(t.Context(), boss), second, func(u *user.User) { u.Username = "second" }), true},
+		"a client renames an administrator":      {edit(partner, boss, func(u *user.User) { u.Username = "partner" }), false},
 		"manager suspends a plain person":        {edit(as(t.Context(), manager), f.person(t, "victim"), suspend), true},
 		"boss redirects itself":                  {edit(as(t.Context(), boss), boss, func(u *user.User) { u.Email = "boss2@example.com" }), true},
 		"boss gives everything":                  {give(as(t.Context(), boss), f.person(t, "heir"), rbac.RoleAdmin, "auditor"), true},

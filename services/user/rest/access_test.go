@@ -89,10 +89,15 @@ func TestAccess(t *testing.T) {
 func TestOwnAddressIsAnotherFlow(t *testing.T) {
 	f := setUp(t)
 	f.person(t, "ada")
-	got := f.call(t, "ada", "PATCH", "/v1/me", `{"email":"new@example.com"}`).problem(t, 403, "email_flow")
-	if !cmp.Equal(got, []string{"/email"}) {
-		t.Errorf("pointers = %v", got)
+	self := "/v1/users/" + f.callers["admin"].Subject
+	for _, c := range [][2]string{{"ada", "/v1/me"}, {"admin", "/v1/me"}, {"admin", "/v1/users/me"}, {"admin", self}} {
+		got := f.call(t, c[0], "PATCH", c[1], `{"email":"new@example.com"}`).problem(t, 403, "email_flow")
+		if !cmp.Equal(got, []string{"/email"}) {
+			t.Errorf("%v: pointers = %v", c, got)
+		}
 	}
+	f.call(t, "admin", "PATCH", self, `{"username":"root1","email":"administrator@example.com"}`).want(t, 200)
+	f.call(t, "client", "PATCH", self, `{"email":"new@example.com"}`).want(t, 200)
 }
 
 func TestSuspendedPerson(t *testing.T) {

@@ -21,7 +21,9 @@ func TestRestore(t *testing.T) {
 	ada := f.person(t, "ada", "users:write")
 	path := "/v1/users/" + ada.ID.String()
 	f.call(t, "admin", "PATCH", path, `{"status":"suspended","status_reason":"spam"}`).want(t, 200)
-	f.call(t, "admin", "POST", path+"/restore", "", "Content-Type", "").problem(t, 404, "user_not_found")
+	f.call(t, "admin", "POST", path+"/restore", "", "Content-Type", "").problem(t, 409, "not_deleted")
+	f.call(t, "ada", "POST", path+"/restore", "", "Content-Type", "").problem(t, 403, "forbidden")
+	f.call(t, "admin", "POST", "/v1/users/"+uuid.NewString()+"/restore", "", "Content-Type", "").problem(t, 404, "user_not_found")
 	f.call(t, "admin", "DELETE", path, "").want(t, 204)
 	f.call(t, "admin", "GET", path, "").problem(t, 404, "user_not_found")
 
@@ -55,6 +57,7 @@ func TestRestore(t *testing.T) {
 		t.Errorf("restored: %v", back)
 	}
 	f.call(t, "admin", "GET", path, "").want(t, 200)
+	f.call(t, "client", "POST", path+"/restore", "", "Content-Type", "").problem(t, 409, "not_deleted")
 }
 
 func TestStatusReason(t *testing.T) {

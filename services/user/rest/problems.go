@@ -27,6 +27,7 @@ const (
 	codeUnset        = "preferences_not_found"
 	codeTooMany      = "too_many_namespaces"
 	codeNotAUser     = "not_a_user"
+	codeNotDeleted   = "not_deleted"
 )
 
 // problemOf is the one table of this API: which error becomes which problem.
@@ -48,6 +49,8 @@ func problemOf(err error) *problem.Problem {
 			With(problem.Violation{Pointer: "/status", Detail: transition.Error()})
 	case errors.Is(err, user.ErrNotFound):
 		return problem.New(http.StatusNotFound, codeNotFound, "there is no such user")
+	case errors.Is(err, user.ErrNotDeleted):
+		return problem.New(http.StatusConflict, codeNotDeleted, user.ErrNotDeleted.Error())
 	case errors.Is(err, user.ErrEmailTaken):
 		return problem.New(http.StatusConflict, codeEmailTaken, "another user has this e-mail address").
 			With(problem.Violation{Pointer: "/email", Detail: "is taken"})

@@ -57,7 +57,7 @@ func (a *api) userOperations() {
 		OperationID: "updateUser", Method: http.MethodPatch, Path: "/v1/users/{id}", Tags: []string{"users"},
 		Summary: "Change a user by merge patch", RequestBody: body[UserPatch](a, true),
 		Description: "With users:write everything that is not read-only; a new address is unproven then. A person changes its own " +
-			"username and profile; its address only at /account/email (403, code email_flow). The status goes from pending to active " +
+			"username and profile; its address, even with users:write, only at /account/email (403, code email_flow). The status goes from pending to active " +
 			"or suspended, from active to suspended, from suspended to active (else 409, code illegal_transition); a suspension may " +
 			"have a status_reason, which its end removes.",
 	}, func(ctx context.Context, in *changeInput) (*userOutput, error) {
@@ -73,7 +73,7 @@ func (a *api) userOperations() {
 	register(a, huma.Operation{
 		OperationID: "restoreUser", Method: http.MethodPost, Path: "/v1/users/{id}/restore", Tags: []string{"users"},
 		Summary: "Restore a deleted user", DefaultStatus: http.StatusOK, RequestBody: optional(body[nothing](a, false)),
-		Description: "The account is back in the status that it was deleted in. 404 unless it is deleted; 409 (email_taken, " +
+		Description: "The account is back in the status that it was deleted in. 409 not_deleted where it is not; 409 (email_taken, " +
 			"username_taken) where its address or username belongs to another account by now. The body may be absent.",
 	}, a.restore)
 }
@@ -176,13 +176,15 @@ func mayChange(who access, before, after User) error {
 	if found := readOnly(before, after); len(found) > 0 {
 		return problem.New(http.StatusUnprocessableEntity, codeInvalid, "some members cannot be changed here").With(found...)
 	}
-	if who.permitted {
-		return nil
-	}
-	if after.Email != before.Email {
+	// Also with users:write: whoever holds a person's credential for a moment
+	// must not get its account for good, and /account/email asks the password.
+	if who.self && after.Email != before.Email {
 		return problem.New(http.StatusForbidden, codeAddressFlow,
 			"a person changes its address at /account/email, where the new one is proven").
 			With(problem.Violation{Pointer: "/email", Detail: "is changed at /account/email"})
+	}
+	if who.permitted {
+		return nil
 	}
 	if after.Status != before.Status || after.StatusReason != before.StatusReason {
 		return problem.New(http.StatusForbidden, codeForbidden, "only an administrator changes the status").
