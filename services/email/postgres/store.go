@@ -13,7 +13,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/uptrace/bun"
 
 	"gatehouse.example/internal/database"
@@ -152,7 +151,7 @@ func (s *Store) List(ctx context.Context, q email.Query) ([]email.Message, error
 
 // ByID implements [email.Archive].
 func (s *Store) ByID(ctx context.Context, id string) (email.Message, error) {
-	if _, err := uuid.Parse(id); err != nil {
+	if !database.IsUUID(id) {
 		return email.Message{}, email.ErrNotFound
 	}
 	var row messageRow

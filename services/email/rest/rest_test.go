@@ -116,6 +116,8 @@ func TestAccess(t *testing.T) {
 		{"cursor of suppressions", reader, "/v1/messages/suppressions?cursor=AA", 400},
 		{"unknown message", reader, "/v1/messages/" + uuid.NewString(), 404},
 		{"malformed id", reader, "/v1/messages/1", 404},
+		{"id as a URN", reader, "/v1/messages/urn:uuid:" + uuid.NewString(), 404},
+		{"id between other characters", reader, "/v1/messages/x" + uuid.NewString() + "x", 404},
 		{"limit", reader, "/v1/messages?limit=0", 400},
 		{"limit too high", reader, "/v1/messages?limit=201", 400},
 		{"cursor", reader, "/v1/messages?cursor=%00", 400},

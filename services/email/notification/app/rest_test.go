@@ -55,7 +55,7 @@ func TestInbox(t *testing.T) {
 	if items := a.items(ada, "?category=account"); len(items) != 0 {
 		t.Errorf("of another category: %v", items)
 	}
-	for _, path := range []string{bobs, uuid.NewString(), "no-uuid", "%00", strings.Repeat("9", 3000)} {
+	for _, path := range []string{bobs, uuid.NewString(), "no-uuid", "urn:uuid:" + uuid.NewString(), "x" + uuid.NewString() + "x", "%00", strings.Repeat("9", 3000)} {
 		if got := a.do(person(ada), "POST", rest.Root+"/"+path+"/read", ""); got.status != http.StatusNotFound {
 			t.Errorf("read %.40s: %d", path, got.status)
 		}

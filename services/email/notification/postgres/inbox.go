@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"gatehouse.example/internal/database"
 	"gatehouse.example/services/email/notification"
 )
 
@@ -43,7 +44,7 @@ func (s *Store) Unread(ctx context.Context, userID string) (int, error) {
 
 // MarkRead implements [notification.Inbox].
 func (s *Store) MarkRead(ctx context.Context, userID, id string, now time.Time) (notification.Notification, error) {
-	if uuid.Validate(id) != nil {
+	if !database.IsUUID(id) {
 		return notification.Notification{}, notification.ErrNotFound
 	}
 	var r row
@@ -70,7 +71,7 @@ func (s *Store) MarkAllRead(ctx context.Context, userID string, now time.Time) (
 
 // Delete implements [notification.Inbox].
 func (s *Store) Delete(ctx context.Context, userID, id string) error {
-	if uuid.Validate(id) != nil {
+	if !database.IsUUID(id) {
 		return notification.ErrNotFound
 	}
 	res, err := s.db.Bun.NewRaw("DELETE FROM notifications WHERE id = ? AND user_id = ?", id, userID).Exec(ctx)

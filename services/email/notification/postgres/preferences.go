@@ -6,9 +6,9 @@ import (
 	"slices"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/uptrace/bun"
 
+	"gatehouse.example/internal/database"
 	"gatehouse.example/services/email/notification"
 )
 
@@ -23,7 +23,7 @@ func allowed(ctx context.Context, db bun.IDB, userID, category, channel string) 
 		return false, fmt.Errorf("preferences: there is no channel %q", channel)
 	case notification.Locked(category) || userID == "":
 		return true, nil
-	case uuid.Validate(userID) != nil:
+	case !database.IsUUID(userID):
 		return false, fmt.Errorf("preferences: user id %q is not a UUID", userID)
 	}
 	var off int
