@@ -174,7 +174,7 @@ func (r *migrator) migrate(ctx context.Context, set MigrationSet) error {
 			return err
 		}
 		r.applied = append(r.applied, f.path)
-		r.logger.InfoContext(ctx, "migration applied", "file", f.path, "took", time.Since(begun).Round(time.Millisecond))
+		r.logger.InfoContext(ctx, "migration applied", "file", f.path, "duration_ms", time.Since(begun).Milliseconds())
 	}
 	if err := r.grant(ctx, set); err != nil {
 		return fmt.Errorf("grant rights in schema %q to %q: %w", set.Schema, set.Role, err)

@@ -151,7 +151,7 @@ func (m *middleware) log(r *http.Request, answer *recorder, status int, elapsed 
 	m.logger.LogAttrs(r.Context(), level, "request",
 		slog.String("method", r.Method), slog.String("path", r.URL.Path),
 		slog.Int("status", status), slog.Int64("bytes", answer.bytes),
-		slog.Duration("duration", elapsed))
+		slog.Float64("duration_ms", float64(elapsed.Microseconds())/1000))
 }
 
 // knownMethod keeps clients from making up label values (RFC 9110 §9.3, RFC

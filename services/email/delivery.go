@@ -104,7 +104,9 @@ func (s *Sender) aboutSecurity(m Message) bool {
 }
 
 // permitted returns an error for a message that is not to go out: an address on
-// the suppression list gets nothing, and nobody what it does not want.
+// the suppression list gets nothing, and nobody what it does not want. Mails
+// about security heed only what a mail server said of the address: whoever may
+// suppress addresses could silence the alarms of an account otherwise.
 func (s *Sender) permitted(ctx context.Context, m Message) error {
 	template, ok := s.o.Catalog.Template(m.Template)
 	if !ok {
@@ -112,9 +114,9 @@ func (s *Sender) permitted(ctx context.Context, m Message) error {
 	}
 	found, err := s.o.Suppressions.Suppression(ctx, m.Recipient)
 	switch {
-	case err == nil:
+	case err == nil && (template.Category != CategorySecurity || found.ByService()):
 		return suppressed(reasonAddress + found.Reason)
-	case !errors.Is(err, ErrNotFound):
+	case err != nil && !errors.Is(err, ErrNotFound):
 		return err
 	}
 	if template.Category == CategorySecurity || s.o.Preferences == nil || m.UserID == "" {

@@ -56,7 +56,14 @@ func TestDelivery(t *testing.T) {
 		{"security can't be unwanted", toAda, func(_ *email.Message, w *world) {
 			w.unwanted["ada/security/email"] = true
 		}, email.StateSent, "ada@example.com", "de", "", false},
-		{"suppressed address, even security", toAda, func(_ *email.Message, w *world) {
+		{"address suppressed by hand, but security", toAda, func(_ *email.Message, w *world) {
+			w.suppressed["ada@example.com"] = "left"
+		}, email.StateSent, "ada@example.com", "de", "", false},
+		{"address suppressed by hand", toAda, func(m *email.Message, w *world) {
+			m.Template = "notice"
+			w.suppressed["ada@example.com"] = "left"
+		}, email.StateSuppressed, "ada@example.com", "de", "address_suppressed: left", false},
+		{"address refused by its server, even security", toAda, func(_ *email.Message, w *world) {
 			w.suppressed["ada@example.com"] = "recipient_refused"
 		}, email.StateSuppressed, "ada@example.com", "de", "address_suppressed: recipient_refused", false},
 		{"unknown template", toAda, func(m *email.Message, _ *world) { m.Template = "no_such" }, email.StateFailed, "ada@example.com", "de", `there is no template "no_such"`, false},

@@ -95,7 +95,11 @@ func (w world) Suppression(_ context.Context, address string) (email.Suppression
 	if !ok {
 		return email.Suppression{}, email.ErrNotFound
 	}
-	return email.Suppression{Address: address, Reason: reason}, nil
+	by := "user:root"
+	if reason == email.ReasonRefused {
+		by = "service:email"
+	}
+	return email.Suppression{Address: address, Reason: reason, CreatedBy: by}, nil
 }
 
 func (w world) Allowed(_ context.Context, userID, category, channel string) (bool, error) {

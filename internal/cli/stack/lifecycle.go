@@ -103,7 +103,7 @@ func (l *lifecycle) stop() error {
 			errs = append(errs, fmt.Errorf("stop %s: %w", p.name, err))
 		}
 		cancel()
-		l.logger.Debug("stopped", "part", p.name, "took", time.Since(start))
+		l.logger.Debug("stopped", "part", p.name, "duration_ms", time.Since(start).Milliseconds())
 	}
 	return errors.Join(errs...)
 }
