@@ -68,8 +68,9 @@ type UserSuspended struct {
 	Reason string `json:"reason,omitempty"`
 }
 
-// UserDeleted says that the person is gone: everything that others store about
-// it has to go too. Subject: the user id.
+// UserDeleted says that the account is shut: its sessions and keys end. It may
+// be restored until it is erased; until then others keep their copies and show
+// them to nobody. Subject: the user id.
 type UserDeleted struct {
 	// UserID is the UUIDv7 of the person.
 	UserID string `json:"user_id"`
