@@ -120,7 +120,10 @@ func (rt *router) browserPages(o Options, p *parts) {
 		VerificationLifetime: o.Config.VerificationLifetime, Choices: p.social.catalogue.Choices, Now: o.Now,
 	})
 	rt.page("/register", registerPage.Show, registerPage.Submit)
-	verifyPage := verify.New(verify.Options{Accounts: o.Users, Challenges: p.challenges, Links: p.links, Pages: p.pages, Browsers: p.jar, Now: o.Now})
+	verifyPage := verify.New(verify.Options{
+		Accounts: o.Users, Challenges: p.challenges, Identities: p.social.identities, DisplayName: p.social.catalogue.DisplayName,
+		Links: p.links, Pages: p.pages, Browsers: p.jar, Now: o.Now,
+	})
 	rt.page("/verify", verifyPage.Show, verifyPage.Submit)
 	resetPage := reset.New(reset.Options{
 		Accounts: o.Users, Challenges: p.challenges, Passwords: p.passwords, Guard: p.mailGuard, Links: p.links, Hasher: p.hasher, Pages: p.pages,

@@ -57,8 +57,14 @@ func TestSocialUntrusted(t *testing.T) {
 			if titleOf(told.body) != "Check your mail" || account.Status != userapi.StatusPending || s.signedIn(b) != "" || len(s.links(account.ID)) != 0 {
 				t.Fatalf("%s; account %+v", told.body, account)
 			}
-			// The link of the mail proves the address and links.
-			b.get("/verify?"+s.challengeOf(account.ID).Encode()).want(t, http.StatusOK)
+			// The link of the mail proves the address and links, once its button
+			// says so: not even in this browser is opening it enough.
+			asked := b.get("/verify?"+s.challengeOf(account.ID).Encode()).want(t, http.StatusOK)
+			display := map[string]string{"corp": "Corp", "forum": "A forum"}[test.provider]
+			if len(s.links(account.ID)) != 0 || !strings.Contains(asked.body, "and link it to "+display+".") {
+				t.Fatalf("opened: links %v, page %s", s.links(account.ID), asked.body)
+			}
+			b.post("/verify", s.challengeOf(account.ID)).want(t, http.StatusOK)
 			if len(s.links(account.ID)) != 1 {
 				t.Fatal("the proven identity is not linked")
 			}
@@ -210,7 +216,7 @@ func TestSocialPreHijack(t *testing.T) {
 	// and the page says to leave it alone.
 	s.advance(2 * time.Minute)
 	s.through(victim, "corp", who).want(t, http.StatusOK)
-	victim.get("/verify?"+s.challengeOf(account.ID).Encode()).want(t, http.StatusOK)
+	victim.post("/verify", s.challengeOf(account.ID)).want(t, http.StatusOK)
 	s.through(victim, "corp", who).want(t, http.StatusSeeOther)
 	if s.signedIn(victim) != account.ID {
 		t.Fatal("the owner did not get in")

@@ -66,7 +66,7 @@ func (a *API) List(w http.ResponseWriter, r *http.Request) {
 	}
 	viewOf := func(id auth.Identity) View {
 		return View{
-			ID: id.ID, Provider: id.Provider, DisplayName: displayName(a.catalogue, id.Provider), Email: id.Email,
+			ID: id.ID, Provider: id.Provider, DisplayName: a.catalogue.DisplayName(id.Provider), Email: id.Email,
 			CreatedAt: id.CreatedAt.UTC(), LastUsedAt: id.LastUsedAt.UTC(),
 		}
 	}
@@ -85,11 +85,4 @@ func (a *API) Delete(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.WriteHeader(http.StatusNoContent)
-}
-
-func displayName(c social.Catalogue, provider string) string {
-	if entry, ok := c.Find(provider); ok {
-		return entry.DisplayName
-	}
-	return provider
 }

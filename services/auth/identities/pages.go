@@ -72,7 +72,7 @@ func (p *Pages) Section(ctx context.Context, userID string) (account.View, error
 	for _, i := range found {
 		linked[i.Provider] = true
 		v.Entries = append(v.Entries, account.Entry{
-			Label: displayName(p.Catalogue, i.Provider), Detail: i.Email,
+			Label: p.Catalogue.DisplayName(i.Provider), Detail: i.Email,
 			Action: "/account/identities", Button: "Unlink", Fields: map[string]string{"identity": i.ID},
 		})
 	}

@@ -46,8 +46,8 @@ type Options struct {
 	Mailer   Mailer
 	Hasher   *password.Hasher
 	Pages    *page.Renderer
-	// Browsers marks the browser, so that the mail's link needs no further
-	// click there.
+	// Browsers remembers the registration in the browser, so that the link of
+	// its own mail needs no further click there.
 	Browsers Browsers
 	// Allowed opens the page; without it only administrators make accounts.
 	Allowed bool
@@ -60,9 +60,9 @@ type Options struct {
 	Now func() time.Time
 }
 
-// Browsers remembers in which browser somebody registered.
+// Browsers remembers in which browser which challenge was asked for.
 type Browsers interface {
-	Registered(w http.ResponseWriter, lifetime time.Duration)
+	Registered(w http.ResponseWriter, r *http.Request, challengeID string, lifetime time.Duration)
 }
 
 // Endpoint is the registration page. It is safe for concurrent use.
@@ -86,6 +86,9 @@ type application struct {
 	Choices                              []page.Choice
 
 	password, locale string
+	// challengeID is that of the mail, made before anything is looked up: the
+	// time in it must not tell how long that took.
+	challengeID string
 }
 
 // Show answers GET.
@@ -121,8 +124,14 @@ func (e *Endpoint) Submit(w http.ResponseWriter, r *http.Request) {
 		e.Pages.Unreadable(w, r, "Create an account", "/register")
 		return
 	}
+	challengeID, err := uuid.NewV7()
+	if err != nil {
+		e.Pages.Error(w, r, err)
+		return
+	}
 	a := application{
-		Email: strings.TrimSpace(form.Get("email")), Username: strings.TrimSpace(form.Get("username")), password: form.Get("password"),
+		challengeID: challengeID.String(),
+		Email:       strings.TrimSpace(form.Get("email")), Username: strings.TrimSpace(form.Get("username")), password: form.Get("password"),
 		ReturnTo: browser.ReturnTo(form.Get("return_to")), locale: Locale(r),
 	}
 	a.Errors = CheckForm(a.Email, a.Username, a.password)
@@ -135,7 +144,7 @@ func (e *Endpoint) Submit(w http.ResponseWriter, r *http.Request) {
 	case len(a.Errors) > 0:
 		e.form(w, r, http.StatusUnprocessableEntity, a)
 	default:
-		e.Browsers.Registered(w, e.VerificationLifetime)
+		e.Browsers.Registered(w, r, a.challengeID, e.VerificationLifetime)
 		e.Pages.Message(w, r, http.StatusOK, page.Message{
 			Title: "Check your mail",
 			Text:  "We sent a mail to " + a.Email + ". Follow the link in it to finish.",
@@ -204,7 +213,7 @@ func (e *Endpoint) mail(ctx context.Context, account userapi.Account, purpose au
 	if err != nil {
 		return err
 	}
-	c.PasswordHash, c.ReturnTo = phc, a.ReturnTo
+	c.ID, c.PasswordHash, c.ReturnTo = a.challengeID, phc, a.ReturnTo
 	_, err = e.Mailer.RequestChallenge(ctx, c, first, auth.DefaultMailLimit())
 	return err
 }

@@ -55,9 +55,6 @@ func (e *Endpoint) challenge(w http.ResponseWriter, r *http.Request, v visit, ac
 		// its link would finish that one's registration.
 		m.Text = "Mails were sent to " + account.Email + " a moment ago. If you did not ask for them, leave them alone: wait a minute, and sign in through " + v.entry.DisplayName + " again to get one of your own."
 	}
-	if sent && link {
-		e.Sessions.Registered(w, e.VerificationLifetime)
-	}
 	status := http.StatusForbidden
 	if link {
 		status = http.StatusOK // a registration has begun

@@ -90,6 +90,15 @@ func (c Catalogue) Names() []string {
 	return names
 }
 
+// DisplayName returns what people know the provider by: its name, if it is not
+// configured any more.
+func (c Catalogue) DisplayName(name string) string {
+	if entry, ok := c.Find(name); ok {
+		return entry.DisplayName
+	}
+	return name
+}
+
 // Choices returns what the sign-in page offers, leading on to returnTo.
 func (c Catalogue) Choices(returnTo string) []page.Choice {
 	choices := make([]page.Choice, len(c))
@@ -135,7 +144,6 @@ type Mailer interface {
 type Sessions interface {
 	SignIn(w http.ResponseWriter, r *http.Request, userID, method string) (auth.Session, error)
 	Current(r *http.Request) (auth.Session, error)
-	Registered(w http.ResponseWriter, lifetime time.Duration)
 }
 
 // Log keeps records of sign-ins that failed.

@@ -1,8 +1,10 @@
 // Package verify owns the page behind a mailed link that proves an address: that
 // of a new account, or the one that an account shall get. In the browser in
-// which somebody registered, following the link of a new account is enough.
-// Elsewhere GET only shows a button, because mail scanners follow links; the
-// button's POST meets the challenge, once.
+// which somebody registered, following the link that this registration asked for
+// is enough. Every other GET only shows a button, because mail scanners follow
+// links, and because a stranger can cause a mail to the same address; the
+// button's POST meets the challenge, once. A link that lets an identity at a
+// provider in always needs it, and its page says which.
 //
 // The link's code is left to services/auth/challenge, the account's status to
 // the user service.
@@ -40,19 +42,29 @@ type Challenges interface {
 	MeetChallenge(ctx context.Context, id string, p auth.Purpose, now time.Time, proven func(context.Context, auth.Challenge) error) (auth.Challenge, error)
 }
 
-// Browsers tells a browser in which somebody registered from a program that
-// follows links.
+// Browsers tells the browser whose registration asked for a challenge from
+// others, and from programs that follow links.
 type Browsers interface {
-	HasRegistered(r *http.Request) bool
+	HasRegistered(r *http.Request, challengeID string) (lately, same bool)
+}
+
+// Identities finds what meeting a challenge would link.
+type Identities interface {
+	// PendingIdentity returns the identity that waits for the challenge, or
+	// [auth.ErrNotFound].
+	PendingIdentity(ctx context.Context, challengeID string) (auth.PendingIdentity, error)
 }
 
 // Options configures [New].
 type Options struct {
 	Accounts   Accounts
 	Challenges Challenges
-	Links      *challenge.Links
-	Pages      *page.Renderer
-	Browsers   Browsers
+	Identities Identities
+	// DisplayName returns what people know a provider by.
+	DisplayName func(provider string) string
+	Links       *challenge.Links
+	Pages       *page.Renderer
+	Browsers    Browsers
 	// Now is the clock. nil: time.Now.
 	Now func() time.Time
 }
@@ -69,7 +81,7 @@ func New(o Options) *Endpoint {
 }
 
 // Show answers GET with the fields challenge and code. It changes nothing,
-// unless somebody registered in this browser.
+// unless a registration in this browser asked for the challenge.
 func (e *Endpoint) Show(w http.ResponseWriter, r *http.Request) {
 	query := r.URL.Query()
 	id, code := query.Get("challenge"), query.Get("code")
@@ -77,15 +89,42 @@ func (e *Endpoint) Show(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case !ok:
 		e.invalid(w, r)
-	case purpose == auth.PurposeVerifyEmail && e.Browsers.HasRegistered(r):
-		e.meet(w, r, id, purpose, true)
+	case purpose == auth.PurposeChangeEmail:
+		e.ask(w, r, question{Text: "Confirm that this shall be the address of your account from now on.", Button: "Confirm address", Challenge: id, Code: code})
 	default:
-		text := "Confirm that you want to use this address to sign in."
-		if purpose == auth.PurposeChangeEmail {
-			text = "Confirm that this shall be the address of your account from now on."
-		}
-		e.Pages.Render(w, r, page.View{Template: "verify", Title: "Confirm your address", Data: struct{ Text, Challenge, Code string }{text, id, code}})
+		e.showRegistration(w, r, id, code)
 	}
+}
+
+// showRegistration meets the challenge that this browser's registration asked
+// for, and asks for a button for every other.
+func (e *Endpoint) showRegistration(w http.ResponseWriter, r *http.Request, id, code string) {
+	q := question{Text: "Confirm that you want to use this address to sign in.", Button: "Confirm address", Challenge: id, Code: code}
+	waits, err := e.Identities.PendingIdentity(r.Context(), id)
+	lately, same := e.Browsers.HasRegistered(r, id)
+	switch {
+	case err == nil:
+		provider := e.DisplayName(waits.Provider)
+		q.Text = "Confirm that you want to use this address to sign in, and link it to " + provider + "."
+		q.Warning = "Do so only if you signed in through " + provider + " yourself: who did will be able to sign in here, and a password that was chosen before works no longer."
+		q.Button = "Confirm address and link " + provider
+	case !errors.Is(err, auth.ErrNotFound):
+		e.Pages.Error(w, r, err)
+		return
+	case same && r.Method == http.MethodGet:
+		e.meet(w, r, id, auth.PurposeVerifyEmail, true)
+		return
+	case lately:
+		q.Warning = "This is not the link of your registration in this browser. Confirm only if it was you who asked for this mail as well: a password that was chosen with it becomes that of the account."
+	}
+	e.ask(w, r, q)
+}
+
+// question is what the page asks to confirm.
+type question struct{ Text, Warning, Button, Challenge, Code string }
+
+func (e *Endpoint) ask(w http.ResponseWriter, r *http.Request, q question) {
+	e.Pages.Render(w, r, page.View{Template: "verify", Title: "Confirm your address", Data: q})
 }
 
 // purpose returns what the link is for; a code is good for one purpose alone.
