@@ -56,6 +56,14 @@ type Record struct {
 	Details map[string]string
 }
 
+// The details by which [New] says which credential acted: the sign-in session
+// behind it, or else the API key or token. What presents a key cannot be told
+// from what presents a token without a session.
+const (
+	DetailSession    = "session_id"
+	DetailCredential = "credential_id"
+)
+
 // New returns a record of action on a subject, by the principal and for the
 // request that ctx belongs to.
 func New(ctx context.Context, service, action, subjectKind, subjectID string, now time.Time) (Record, error) {
@@ -73,11 +81,17 @@ func New(ctx context.Context, service, action, subjectKind, subjectID string, no
 	if span := trace.SpanContextFromContext(ctx); span.HasTraceID() {
 		r.TraceID = span.TraceID().String()
 	}
+	switch {
+	case p.SessionID != "":
+		r = r.With(DetailSession, p.SessionID)
+	case p.TokenID != "":
+		r = r.With(DetailCredential, p.TokenID)
+	}
 	return r, nil
 }
 
 // By returns the record with another actor, for what happens before somebody
-// has a principal, such as a sign-in.
+// has a principal, such as a sign-in. Which credential acted stays.
 func (r Record) By(kind identity.Kind, id string) Record {
 	r.ActorKind, r.ActorID = kind, id
 	return r

@@ -121,3 +121,27 @@ func TestARecordNamesWhoAndWhence(t *testing.T) {
 		t.Error("an event of another type was taken for a record")
 	}
 }
+
+// TestARecordNamesTheCredential: which session, API key or token it was.
+func TestARecordNamesTheCredential(t *testing.T) {
+	for name, c := range map[string]struct {
+		principal identity.Principal
+		want      map[string]string
+	}{
+		"a session":        {identity.Principal{Kind: identity.KindUser, Subject: "ada", SessionID: "s1", TokenID: "t1"}, map[string]string{"session_id": "s1"}},
+		"a person's key":   {identity.Principal{Kind: identity.KindUser, Subject: "ada", TokenID: "k1"}, map[string]string{"credential_id": "k1"}},
+		"a client's token": {identity.Principal{Kind: identity.KindClient, Subject: "c", ClientID: "c", TokenID: "t2"}, map[string]string{"credential_id": "t2"}},
+		"a service":        {identity.Principal{Kind: identity.KindService, Subject: "auth"}, nil},
+		"nobody":           {identity.Principal{}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r, err := audit.New(identity.WithPrincipal(t.Context(), c.principal), "user", "user.updated", "user", "bob", now)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(c.want, r.Details); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}

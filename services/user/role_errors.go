@@ -74,6 +74,9 @@ func (e *RoleInUse) Error() string {
 	return "in use by " + strings.Join(parts, " and ")
 }
 
+// maxNamed is how many permissions an [Escalation] names in its text.
+const maxNamed = 20
+
 // Escalation is an error: somebody wants to hand on more than it has.
 type Escalation struct {
 	// Role is what only an administrator hands on, or "".
@@ -89,7 +92,11 @@ func (e *Escalation) Error() string {
 	if e.Role != "" {
 		return "only an administrator gives or takes the role " + e.Role
 	}
-	return "nobody hands on what it may not do itself: " + strings.Join(e.Permissions, ", ")
+	named, more := e.Permissions, ""
+	if len(named) > maxNamed {
+		named, more = named[:maxNamed], fmt.Sprintf(" and %d more", len(named)-maxNamed)
+	}
+	return "nobody hands on what it may not do itself: " + strings.Join(named, ", ") + more
 }
 
 // Lacking is an error: who asks does not have the permission any more.
