@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 
+	"gatehouse.example/internal/audit/refusals"
 	"gatehouse.example/services/auth/account"
 	"gatehouse.example/services/auth/apikeys"
 	"gatehouse.example/services/auth/audit"
@@ -51,7 +52,7 @@ type parts struct {
 	authenticator *clientauth.Authenticator
 	social        *socialParts
 	recorder      *audit.Recorder
-	denials       *audit.Denials
+	denials       *refusals.Watcher
 	usage         *apikeys.Usage
 }
 

@@ -8,10 +8,10 @@ import (
 	"strings"
 
 	"gatehouse.example/internal/api/authapi"
+	"gatehouse.example/internal/audit/refusals"
 	"gatehouse.example/internal/identity"
 	"gatehouse.example/internal/problem"
 	"gatehouse.example/services/auth/account"
-	"gatehouse.example/services/auth/audit"
 	"gatehouse.example/services/auth/authorize"
 	"gatehouse.example/services/auth/challenge"
 	"gatehouse.example/services/auth/changeemail"
@@ -41,7 +41,7 @@ type router struct {
 	verifier *identity.Verifier
 	pages    *page.Renderer
 	// refusals notes whom it refuses what.
-	refusals *audit.Denials
+	refusals *refusals.Watcher
 	// operations is what the edge can reach, as "METHOD /path/{id}".
 	operations []string
 }

@@ -22,6 +22,8 @@ import (
 	"gatehouse.example/configs/templates"
 	"gatehouse.example/internal/api/authapi"
 	"gatehouse.example/internal/api/userapi"
+	"gatehouse.example/internal/audit"
+	"gatehouse.example/internal/audit/refusals"
 	"gatehouse.example/internal/bus"
 	"gatehouse.example/internal/config"
 	"gatehouse.example/internal/database"
@@ -91,6 +93,7 @@ type App struct {
 	receiver *email.Receiver
 	sender   *email.Sender
 	relay    *outbox.Relay
+	refusals *refusals.Watcher
 	sweeper  sweeper
 	handler  http.Handler
 	logger   *slog.Logger
@@ -124,13 +127,14 @@ func New(ctx context.Context, o Options) (*App, error) {
 	}
 	store := postgres.New(o.DB)
 	a := &App{db: o.DB, bus: o.Bus, sweeper: newSweeper(o, store), logger: o.Logger}
+	a.refusals = refusals.New(refusals.Options{Service: "email", Recorder: audit.NewLog(o.DB), Logger: o.Logger, Now: o.Now})
 	if o.Bus != nil {
 		a.relay = outbox.NewRelay(outbox.RelayOptions{DB: o.DB, Publish: o.Bus.Publish, Logger: o.Logger})
 	}
 	if a.notifications, err = newNotifications(o); err != nil {
 		return nil, err
 	}
-	if a.handler, err = routes(o, a.messagesAPI(o, store, texts), a.notifications.Handler()); err != nil {
+	if a.handler, err = routes(o, a.refusals.Watch(a.messagesAPI(o, store, texts)), a.refusals.Watch(a.notifications.Handler())); err != nil {
 		return nil, err
 	}
 	transport, err := a.startTransport(ctx, o)
@@ -203,7 +207,7 @@ func (a *App) Operations() []string {
 	return append(rest.Operations(), a.notifications.Operations()...)
 }
 
-// Run consumes events, sends mails, tells audit records and removes old
+// Run consumes events, sends mails, records refusals, tells audit records and removes old
 // messages until ctx is done, and waits for the attempts under way.
 func (a *App) Run(ctx context.Context) error {
 	if a.bus == nil {
@@ -225,6 +229,7 @@ func (a *App) Run(ctx context.Context) error {
 	work.Go(func() error { return a.relay.Run(ctx) })
 	work.Go(func() error { a.sweeper.run(ctx, a.db); return nil })
 	work.Go(func() error { return a.notifications.Run(ctx) })
+	work.Go(func() error { _ = a.refusals.Run(ctx); return nil }) // ends with ctx alone
 	return work.Wait()
 }
 

@@ -17,6 +17,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"gatehouse.example/internal/audit"
+	"gatehouse.example/internal/audit/refusals"
 	"gatehouse.example/internal/bus"
 	"gatehouse.example/internal/config"
 	"gatehouse.example/internal/database"
@@ -62,6 +64,7 @@ type App struct {
 	handler     http.Handler
 	public      *rest.API
 	relay       *outbox.Relay
+	refusals    *refusals.Watcher
 	db          *database.DB
 	config      config.User
 	logger      *slog.Logger
@@ -90,6 +93,9 @@ func New(_ context.Context, o Options) (*App, error) {
 		roles:       user.NewRoles(store, options),
 		preferences: user.NewPreferences(store, preferences, o.Now),
 		db:          o.DB, config: o.Config, logger: o.Logger, swept: sweepMetric(),
+		refusals: refusals.New(refusals.Options{
+			Service: "user", Recorder: audit.NewLog(o.DB), Conflicts: []string{rest.CodeLastAdmin}, Logger: o.Logger, Now: o.Now,
+		}),
 	}
 	if o.Registry != nil {
 		if err := o.Registry.Register(a.swept); err != nil {
@@ -127,7 +133,7 @@ func (a *App) routes(o Options) (http.Handler, error) {
 	for _, op := range internalapi.Operations(a.accounts, a.accounts, a.roles) {
 		mux.Handle(op.Pattern, identity.Allow(o.Table, op.Name, op.Handler))
 	}
-	mux.Handle("/", identity.Allow(o.Table, identity.OperationEdge, a.public))
+	mux.Handle("/", identity.Allow(o.Table, identity.OperationEdge, a.refusals.Watch(a.public)))
 	return identity.Authenticate(o.Verifier)(mux), nil
 }
 
@@ -139,19 +145,20 @@ func (a *App) Handler() http.Handler { return a.handler }
 // /path/{parameter}".
 func (a *App) Operations() []string { return a.public.Operations() }
 
-// Run relays events and sweeps unfinished registrations until ctx is done, and
-// waits for both.
+// Run relays events, records refusals and sweeps unfinished registrations until
+// ctx is done, and waits for all of it.
 func (a *App) Run(ctx context.Context) error {
 	if a.relay == nil {
 		return errors.New("the user service needs a bus to run")
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	var sweeper sync.WaitGroup
-	sweeper.Go(func() { a.sweepOn(ctx) })
+	var beside sync.WaitGroup
+	beside.Go(func() { a.sweepOn(ctx) })
+	beside.Go(func() { _ = a.refusals.Run(ctx) }) // ends with ctx alone
 	err := a.relay.Run(ctx)
 	cancel()
-	sweeper.Wait()
+	beside.Wait()
 	return err
 }
 

@@ -65,6 +65,9 @@ func (a *api) authorize(ctx context.Context, in *questionInput) (*decisionOutput
 	return &decisionOutput{Body: Decision{Allowed: d.Allowed, Reason: d.Reason, Code: d.Code, Roles: d.Roles}}, nil
 }
 
+// CodeLastAdmin is the code of the 409 that keeps the last active administrator.
+const CodeLastAdmin = "last_admin"
+
 // The codes of problems with roles.
 const (
 	codeRoleNotFound       = "role_not_found"
@@ -74,7 +77,6 @@ const (
 	codeBuiltin            = "builtin"
 	codeInUse              = "in_use"
 	codeCycle              = "role_cycle"
-	codeLastAdmin          = "last_admin"
 	codeEscalation         = "escalation"
 	codeOutranked          = "outranked"
 )
@@ -102,7 +104,7 @@ func roleProblem(err error) *problem.Problem {
 	case errors.Is(err, user.ErrBuiltin):
 		return problem.New(http.StatusConflict, codeBuiltin, user.ErrBuiltin.Error())
 	case errors.Is(err, user.ErrLastAdmin):
-		return problem.New(http.StatusConflict, codeLastAdmin, user.ErrLastAdmin.Error())
+		return problem.New(http.StatusConflict, CodeLastAdmin, user.ErrLastAdmin.Error())
 	case errors.Is(err, user.ErrOutranked):
 		return problem.New(http.StatusForbidden, codeOutranked, user.ErrOutranked.Error())
 	case errors.As(err, &cycle):
