@@ -85,6 +85,13 @@ func (a *API) rotate(w http.ResponseWriter, r *http.Request) (k auth.APIKey, tex
 	if err := a.mayHaveSecret(r.Context(), caller); err != nil {
 		return k, "", err
 	}
+	// The new secret is all that the key allows: whoever gets to see it must be
+	// allowed as much, as whoever makes a key.
+	for _, scope := range k.Scopes {
+		if scopeComplaint(caller, scope) != "" {
+			return k, "", problem.Newf(http.StatusForbidden, "insufficient_scope", "the API key has the scope %q, which is more than you may do yourself", scope)
+		}
+	}
 	if err := rest.CheckMatch(r, k.Version); err != nil {
 		return k, "", err
 	}
