@@ -2,7 +2,6 @@ package apikeys
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -89,14 +88,12 @@ func (a *API) create(w http.ResponseWriter, r *http.Request) (View, error) {
 // A suspended person's token lives on for a moment; a key made by it would wait
 // for the day on which the person may act again.
 func (a *API) mayHaveSecret(ctx context.Context, caller identity.Principal) error {
-	if caller.TokenID != "" {
-		_, err := a.Store.APIKey(ctx, caller.TokenID)
-		if err == nil {
-			return problem.New(http.StatusForbidden, "token_required", "an API key cannot make or rotate API keys; use an access token")
-		}
-		if !errors.Is(err, auth.ErrNotFound) {
-			return err
-		}
+	byKey, err := rest.ByAPIKey(ctx, a.Store, caller)
+	if err != nil {
+		return err
+	}
+	if byKey {
+		return problem.New(http.StatusForbidden, "token_required", "an API key cannot make or rotate API keys; use an access token")
 	}
 	if caller.Kind != identity.KindUser {
 		return nil

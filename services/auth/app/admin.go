@@ -30,7 +30,7 @@ func (p *parts) addRecords(o Options) (err error) {
 
 // adminAPI is clients, API keys and the audit log.
 func (rt *router) adminAPI(o Options, p *parts) {
-	clientAPI := clients.New(clients.Options{Store: p.clientStore, Ender: p.endings, Changed: changed(o), Now: o.Now})
+	clientAPI := clients.New(clients.Options{Store: p.clientStore, Ender: p.endings, Keys: p.apiKeys, Changed: changed(o), Now: o.Now})
 	rt.authenticated("/v1/clients", methods{http.MethodGet: http.HandlerFunc(clientAPI.List), http.MethodPost: http.HandlerFunc(clientAPI.Create)})
 	rt.authenticated("/v1/clients/{id}", methods{
 		http.MethodGet: http.HandlerFunc(clientAPI.Read), http.MethodPatch: http.HandlerFunc(clientAPI.Update), http.MethodDelete: http.HandlerFunc(clientAPI.Delete),

@@ -2,9 +2,6 @@ package clients
 
 import (
 	"net/http"
-	"reflect"
-	"slices"
-	"strings"
 
 	"github.com/google/uuid"
 
@@ -19,7 +16,7 @@ import (
 )
 
 // Update answers PATCH /v1/clients/{id}. Whoever may change a client could have
-// made it as it is then. The type stays as it is.
+// made it as it is before and as it is then. The type stays as it is.
 func (a *API) Update(w http.ResponseWriter, r *http.Request) {
 	client, err := a.update(w, r)
 	if err != nil {
@@ -31,7 +28,11 @@ func (a *API) Update(w http.ResponseWriter, r *http.Request) {
 }
 
 func (a *API) update(w http.ResponseWriter, r *http.Request) (auth.Client, error) {
-	before, err := a.writable(r)
+	caller, _, err := a.caller(r)
+	if err != nil {
+		return auth.Client{}, err
+	}
+	before, err := a.writable(r, caller)
 	if err != nil {
 		return before, err
 	}
@@ -42,7 +43,7 @@ func (a *API) update(w http.ResponseWriter, r *http.Request) (auth.Client, error
 	if body.Type != before.Type {
 		return before, jsonhttp.Invalid(problem.Violation{Pointer: "/type", Detail: "cannot be changed"})
 	}
-	after, err := body.client(identity.PrincipalFrom(r.Context()))
+	after, err := body.client(caller)
 	if err != nil {
 		return before, err
 	}
@@ -55,10 +56,7 @@ func (a *API) update(w http.ResponseWriter, r *http.Request) (auth.Client, error
 	if err != nil {
 		return before, err
 	}
-	record = record.With("changed", strings.Join(changed, " "))
-	if slices.Contains(changed, "scopes") {
-		record = record.With("scopes", auth.FormatScope(after.Scopes))
-	}
+	record = withChanges(record, before, after, changed)
 	after.UpdatedAt = a.Now()
 	if err := a.Store.UpdateClient(r.Context(), after, record); err != nil {
 		return before, err
@@ -68,13 +66,17 @@ func (a *API) update(w http.ResponseWriter, r *http.Request) (auth.Client, error
 	return after, nil
 }
 
-// writable returns the client of a request that changes it, as If-Match wants it.
-func (a *API) writable(r *http.Request) (auth.Client, error) {
+// writable returns the client of a request that changes it, as If-Match wants it,
+// to a caller that could have registered it.
+func (a *API) writable(r *http.Request, caller identity.Principal) (auth.Client, error) {
 	if err := need(r, rbac.ClientsWrite); err != nil {
 		return auth.Client{}, err
 	}
 	client, err := a.Store.Client(r.Context(), r.PathValue("id"))
 	if err != nil {
+		return auth.Client{}, err
+	}
+	if err := mayControl(caller, client); err != nil {
 		return auth.Client{}, err
 	}
 	return client, rest.CheckMatch(r, client.Version)
@@ -86,25 +88,6 @@ func registrationOf(c auth.Client) Registration {
 		Name: c.Name, Type: c.Type, RedirectURIs: c.RedirectURIs, PostLogoutRedirectURIs: c.PostLogoutRedirectURIs, GrantTypes: c.GrantTypes,
 		Scopes: c.Scopes, Resources: c.Resources, TokenEndpointAuthMethod: c.TokenEndpointAuthMethod, FirstParty: c.FirstParty, Admin: c.Admin,
 	}
-}
-
-// changedMembers names what differs, sorted.
-func changedMembers(before, after auth.Client) []string {
-	pairs := map[string][2]any{
-		"name": {before.Name, after.Name}, "redirect_uris": {before.RedirectURIs, after.RedirectURIs},
-		"post_logout_redirect_uris": {before.PostLogoutRedirectURIs, after.PostLogoutRedirectURIs}, "grant_types": {before.GrantTypes, after.GrantTypes},
-		"scopes": {before.Scopes, after.Scopes}, "resources": {before.Resources, after.Resources},
-		"token_endpoint_auth_method": {before.TokenEndpointAuthMethod, after.TokenEndpointAuthMethod},
-		"first_party":                {before.FirstParty, after.FirstParty}, "admin": {before.Admin, after.Admin},
-	}
-	var changed []string
-	for name, pair := range pairs {
-		if !reflect.DeepEqual(pair[0], pair[1]) {
-			changed = append(changed, name)
-		}
-	}
-	slices.Sort(changed)
-	return changed
 }
 
 // Rotate answers POST /v1/clients/{id}/rotate with another secret of the client.
@@ -120,17 +103,16 @@ func (a *API) Rotate(w http.ResponseWriter, r *http.Request) {
 }
 
 func (a *API) rotate(w http.ResponseWriter, r *http.Request) (View, int64, error) {
-	client, err := a.writable(r)
+	caller, err := a.secretCaller(r)
+	if err != nil {
+		return View{}, 0, err
+	}
+	client, err := a.writable(r, caller)
 	if err != nil {
 		return View{}, 0, err
 	}
 	if client.Type != auth.ClientConfidential {
 		return View{}, 0, problem.New(http.StatusConflict, "public_client", "a public client has no secret")
-	}
-	// The secret is all that the client may do: who gets to see it must be
-	// allowed as much.
-	if _, err := registrationOf(client).client(identity.PrincipalFrom(r.Context())); err != nil {
-		return View{}, 0, problem.New(http.StatusForbidden, "insufficient_scope", "the client may do more than you may do yourself")
 	}
 	overlap, err := rest.ReadOverlap(w, r)
 	if err != nil {
@@ -154,7 +136,11 @@ func (a *API) rotate(w http.ResponseWriter, r *http.Request) (View, int64, error
 
 // Delete answers DELETE /v1/clients/{id}.
 func (a *API) Delete(w http.ResponseWriter, r *http.Request) {
-	client, err := a.writable(r)
+	caller, _, err := a.caller(r)
+	var client auth.Client
+	if err == nil {
+		client, err = a.writable(r, caller)
+	}
 	if err == nil {
 		err = a.Ender.DeleteClient(r.Context(), client.ID, a.Now())
 	}

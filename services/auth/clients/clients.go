@@ -53,6 +53,8 @@ type Ender interface {
 type Options struct {
 	Store Store
 	Ender Ender
+	// Keys tells API keys from access tokens.
+	Keys rest.KeyFinder
 	// Changed is called once what a client may do has changed, or the client
 	// is gone. nil: nobody is told.
 	Changed func(ctx context.Context, kind, id string)
@@ -114,13 +116,16 @@ func need(r *http.Request, permissions ...string) error {
 // Create answers POST /v1/clients.
 func (a *API) Create(w http.ResponseWriter, r *http.Request) {
 	var body Registration
-	err := need(r, rbac.ClientsWrite)
+	caller, err := a.secretCaller(r)
+	if err == nil {
+		err = need(r, rbac.ClientsWrite)
+	}
 	if err == nil {
 		err = jsonhttp.Read(w, r, &body)
 	}
 	var view View
 	if err == nil {
-		view, err = Register(r.Context(), a.Store, identity.PrincipalFrom(r.Context()), body, a.Now())
+		view, err = Register(r.Context(), a.Store, caller, body, a.Now())
 	}
 	if err != nil {
 		rest.Fail(w, r, err)

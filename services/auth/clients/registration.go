@@ -29,18 +29,19 @@ type Registration struct {
 	GrantTypes []auth.GrantType `json:"grant_types"`
 	// Scopes is what tokens of the client may allow at most. Absent, a client
 	// that acts only for people may have the scopes of OpenID Connect and
-	// users:read and users:write, which let a person manage itself; one that
-	// also acts for itself has to ask.
+	// users:read and users:write, which let a person manage itself, as far as
+	// the caller has them; one that also acts for itself has to ask.
 	Scopes []string `json:"scopes"`
 	// Resources are further audiences that the client may ask for (RFC 8707).
 	Resources []string `json:"resources"`
 	// TokenEndpointAuthMethod is "none" for a public client, else
 	// client_secret_basic if empty.
 	TokenEndpointAuthMethod auth.AuthMethod `json:"token_endpoint_auth_method"`
-	// FirstParty marks an application of the operator's own.
+	// FirstParty marks an application of the operator's own. Only an
+	// administrator may give it.
 	FirstParty bool `json:"first_party"`
 	// Admin lets the client have the scope "admin" by client_credentials. Only
-	// a caller that has it may give it.
+	// an administrator may give it.
 	Admin bool `json:"admin"`
 }
 
@@ -58,11 +59,12 @@ func (v *violations) add(pointer, format string, args ...any) {
 // client checks the registration and returns the client that the caller may
 // create by it.
 func (b Registration) client(caller identity.Principal) (auth.Client, error) {
-	b.fillIn()
+	b.fillIn(caller)
 	var wrong violations
 	b.checkKind(&wrong)
 	b.checkURIs(&wrong)
-	b.checkScopes(&wrong, caller)
+	b.checkScopes(&wrong)
+	b.checkAuthority(&wrong, caller)
 	if len(wrong) > 0 {
 		return auth.Client{}, jsonhttp.Invalid(wrong...)
 	}
@@ -73,7 +75,7 @@ func (b Registration) client(caller identity.Principal) (auth.Client, error) {
 	}, nil
 }
 
-func (b *Registration) fillIn() {
+func (b *Registration) fillIn(caller identity.Principal) {
 	if b.Type == "" {
 		b.Type = auth.ClientConfidential
 		if b.TokenEndpointAuthMethod == auth.AuthNone {
@@ -92,7 +94,11 @@ func (b *Registration) fillIn() {
 	if b.Scopes == nil && slices.Contains(b.GrantTypes, auth.GrantAuthorizationCode) {
 		b.Scopes = auth.OIDCScopes()
 		if !slices.Contains(b.GrantTypes, auth.GrantClientCredentials) {
-			b.Scopes = append(b.Scopes, rbac.UsersRead, rbac.UsersWrite)
+			for _, s := range []string{rbac.UsersRead, rbac.UsersWrite} {
+				if mayGive(caller, s) {
+					b.Scopes = append(b.Scopes, s)
+				}
+			}
 		}
 	}
 }
@@ -151,11 +157,7 @@ func (b *Registration) checkURIs(wrong *violations) {
 	}
 }
 
-// checkScopes keeps a caller from making a client that may do more than the
-// caller itself. What a client may do for a person is bounded by that person's
-// permissions; what it may do for itself is bounded here.
-func (b *Registration) checkScopes(wrong *violations, caller identity.Principal) {
-	actsForItself := slices.Contains(b.GrantTypes, auth.GrantClientCredentials)
+func (b *Registration) checkScopes(wrong *violations) {
 	if len(b.Scopes) > 4*maxEntries {
 		wrong.add("/scopes", "must not have more than %d entries", 4*maxEntries)
 		return
@@ -169,17 +171,9 @@ func (b *Registration) checkScopes(wrong *violations, caller identity.Principal)
 			wrong.add(pointer, "is given by \"admin\": true, not as a scope")
 		case s == identity.ScopeImpersonate:
 			wrong.add(pointer, "cannot be given to a client")
-		case actsForItself && slices.Contains(rbac.All(), s) && !rbac.Allowed(caller, s):
-			wrong.add(pointer, "is more than you may do yourself")
 		}
 	}
-	if !b.Admin {
-		return
-	}
-	if !caller.HasScope(identity.ScopeAdmin) && !(caller.Kind == identity.KindUser && caller.HasRole(rbac.RoleAdmin)) {
-		wrong.add("/admin", "can be given only by an administrator")
-	}
-	if !actsForItself || b.Type != auth.ClientConfidential {
+	if b.Admin && (b.Type != auth.ClientConfidential || !slices.Contains(b.GrantTypes, auth.GrantClientCredentials)) {
 		wrong.add("/admin", "needs a confidential client with the grant type client_credentials")
 	}
 }
