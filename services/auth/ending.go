@@ -19,6 +19,7 @@ const (
 	KeyEndedRevoked = "revoked"
 	// KeyEndedRotated: another secret has replaced it.
 	KeyEndedRotated = "rotated"
-	// KeyEndedOwner: its owner is suspended or gone.
+	// KeyEndedOwner: its owner is suspended or gone, or has recovered the
+	// account with another password.
 	KeyEndedOwner = "owner"
 )

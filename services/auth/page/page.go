@@ -181,6 +181,8 @@ type Message struct {
 	Title, Text string
 	// Link and LinkText lead on, if there is somewhere to go.
 	Link, LinkText string
+	// More are further places to go.
+	More []Choice
 }
 
 // Message writes a page that only says something.

@@ -134,7 +134,11 @@ func (s *Endings) keyEnded(ctx context.Context, tx bun.Tx, ownerKind, ownerID, i
 	if _, err := s.revoke(ctx, tx, auth.Revocation{Kind: auth.RevokedKey, ID: id, Until: now.Add(rememberedKey)}, now); err != nil {
 		return err
 	}
-	if err := record(ctx, tx, recorded{action: "key.revoked", subjectKind: "key", subjectID: id, reason: why,
+	by := ""
+	if ownerKind == auth.OwnerUser {
+		by = actorFor(why, ownerID)
+	}
+	if err := record(ctx, tx, recorded{action: "key.revoked", subjectKind: "key", subjectID: id, reason: why, by: by,
 		details: []string{"owner_kind", ownerKind, "owner_id", ownerID}}, now); err != nil {
 		return err
 	}

@@ -52,10 +52,11 @@ func (s *Passwords) ChangePassword(ctx context.Context, c auth.PasswordChange) e
 }
 
 // ResetPassword consumes the pending challenge by one statement, sets the
-// password, calls proven before that is durable, and ends every session and
-// grant of the person and all other links that were mailed to it. An error of
-// proven, or a transaction that does not commit, leaves everything as it was:
-// proven may be called again then.
+// password, calls proven before that is durable, and ends every session, grant
+// and API key of the person and all other links that were mailed to it: who
+// recovers an account does not know what somebody else made in it. Linked
+// identities stay. An error of proven, or a transaction that does not commit,
+// leaves everything as it was: proven may be called again then.
 //
 // It returns [auth.ErrNotFound], [auth.ErrConsumed], [auth.ErrExpired] or the
 // error of proven.
@@ -82,6 +83,9 @@ func (s *Passwords) ResetPassword(ctx context.Context, r auth.PasswordReset, pro
 			return err
 		}
 		if err := s.endings.endOthers(ctx, tx, met.UserID, "", auth.EndedPassword, r.Now); err != nil {
+			return err
+		}
+		if err := s.endings.endKeys(ctx, tx, auth.OwnerUser, met.UserID, auth.EndedPassword, r.Now); err != nil {
 			return err
 		}
 		return passwordChanged(ctx, tx, "password.reset", "reset", met.UserID, r.Address, r.Now)

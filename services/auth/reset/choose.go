@@ -66,8 +66,11 @@ func (e *Endpoint) set(w http.ResponseWriter, r *http.Request, id, code, plain s
 		return
 	}
 	e.Pages.Message(w, r, http.StatusOK, page.Message{
-		Title: "Password changed", Text: "You are signed out everywhere. Sign in with your new password.",
+		Title: "Password changed",
+		Text: "You are signed out everywhere and your API keys have ended. Sign in with your new password. " +
+			"Accounts at other providers that sign you in still do: review your sign-in methods, and unlink what is not yours.",
 		Link: browser.WithReturnTo("/login", met.ReturnTo), LinkText: "Sign in",
+		More: []page.Choice{{Label: "Sign in and review your sign-in methods", Link: browser.WithReturnTo("/login", "/account")}},
 	})
 }
 

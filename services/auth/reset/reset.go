@@ -44,7 +44,7 @@ type Challenges interface {
 // Passwords sets passwords.
 type Passwords interface {
 	// ResetPassword consumes the pending challenge, sets the password and ends
-	// all that the person holds; an error of proven leaves all as it was.
+	// all that the person holds, API keys too; an error of proven leaves all as it was.
 	// It returns [auth.ErrNotFound], [auth.ErrConsumed] or [auth.ErrExpired]
 	// otherwise.
 	ResetPassword(ctx context.Context, r auth.PasswordReset, proven func(context.Context, auth.Challenge) error) (auth.Challenge, error)
