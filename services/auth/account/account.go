@@ -46,7 +46,8 @@ type Entry struct {
 
 // Store finds sessions.
 type Store interface {
-	LiveSessions(ctx context.Context, userID, after string, limit int, now time.Time) ([]auth.Session, error)
+	// LiveSessions returns the newest first.
+	LiveSessions(ctx context.Context, userID, before string, limit int, now time.Time) ([]auth.Session, error)
 }
 
 // Ender ends sessions with everything that came of them.

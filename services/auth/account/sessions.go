@@ -12,7 +12,8 @@ import (
 	"gatehouse.example/services/auth/signedin"
 )
 
-// maxShown is how many sessions the page lists. Who has more ends all others.
+// maxShown is how many sessions the page lists, the newest. Who has more ends
+// all others.
 const maxShown = 100
 
 type line struct {

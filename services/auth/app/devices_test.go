@@ -3,6 +3,7 @@ package app_test
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -110,8 +111,15 @@ func TestSessions(t *testing.T) {
 			t.Errorf("session %+v", item)
 		}
 	}
-	if page := s.sessionsOf(me, "?limit=2"); len(page.Items) != 2 || page.NextCursor == nil || len(s.sessionsOf(me, "?cursor="+*page.NextCursor).Items) != 1 {
-		t.Errorf("pages %+v", page)
+	if ids := []string{list.Items[2].ID, list.Items[1].ID, list.Items[0].ID}; !slices.IsSorted(ids) || list.Items[1].ID != me.SessionID {
+		t.Errorf("not the newest first: %+v", list.Items)
+	}
+	page := s.sessionsOf(me, "?limit=2")
+	if len(page.Items) != 2 || page.NextCursor == nil || page.Items[0] != list.Items[0] {
+		t.Fatalf("pages %+v", page)
+	}
+	if rest := s.sessionsOf(me, "?limit=2&cursor="+*page.NextCursor); len(rest.Items) != 1 || rest.Items[0] != list.Items[2] || rest.NextCursor != nil {
+		t.Errorf("last page %+v", rest)
 	}
 	for _, query := range []string{"?limit=0", "?limit=201", "?limit=x", "?cursor=x", "?cursor=eA", "?user_id=x", "?user_id=%00"} {
 		if got := s.call(me, "GET", "/v1/sessions"+query, "").StatusCode; got != http.StatusBadRequest {
@@ -144,7 +152,7 @@ func TestSessions(t *testing.T) {
 		if got := s.sessionsOf(operator(), "?user_id="+ada.ID); len(got.Items) != 3 {
 			t.Errorf("sessions %+v", got)
 		}
-		phoneID := list.Items[2].ID
+		phoneID := list.Items[0].ID
 		s.call(admin, "DELETE", "/v1/sessions/"+phoneID, "").want(t, http.StatusNoContent)
 		phone.get("/account").want(t, http.StatusSeeOther)
 		revoked := s.events(event.TypeSessionRevoked, ada.ID)

@@ -129,14 +129,15 @@ func (s *Sessions) SeenSession(ctx context.Context, id string, seen time.Time) e
 }
 
 // LiveSessions returns up to limit sessions of the user that are alive at now,
-// with ids after the given one.
-func (s *Sessions) LiveSessions(ctx context.Context, userID, after string, limit int, now time.Time) ([]auth.Session, error) {
-	if !isUUID(after) {
-		after = "00000000-0000-0000-0000-000000000000"
+// the newest first, of those older than the one with the given id; "" begins
+// with the newest.
+func (s *Sessions) LiveSessions(ctx context.Context, userID, before string, limit int, now time.Time) ([]auth.Session, error) {
+	if !isUUID(before) {
+		before = "ffffffff-ffff-ffff-ffff-ffffffffffff"
 	}
 	rows, err := s.db.Pool.Query(ctx, `SELECT `+sessionColumns+` FROM sessions
-		WHERE user_id = $1::uuid AND id > $2::uuid AND ended_at IS NULL AND expires_at > $3 AND idle_expires_at > $3 ORDER BY id LIMIT $4`,
-		userID, after, clock(now), limit)
+		WHERE user_id = $1::uuid AND id < $2::uuid AND ended_at IS NULL AND expires_at > $3 AND idle_expires_at > $3 ORDER BY id DESC LIMIT $4`,
+		userID, before, clock(now), limit)
 	if err != nil {
 		return nil, fmt.Errorf("list sessions: %w", err)
 	}

@@ -26,7 +26,8 @@ import (
 type Store interface {
 	// Session returns the session, ended or not, or [auth.ErrNotFound].
 	Session(ctx context.Context, id string) (auth.Session, error)
-	LiveSessions(ctx context.Context, userID, after string, limit int, now time.Time) ([]auth.Session, error)
+	// LiveSessions returns the newest first, of those older than before.
+	LiveSessions(ctx context.Context, userID, before string, limit int, now time.Time) ([]auth.Session, error)
 }
 
 // Ender ends sessions with everything that came of them.
@@ -72,7 +73,8 @@ type View struct {
 	ExpiresAt  time.Time `json:"expires_at"`
 }
 
-// List answers GET /v1/sessions with the parameters user_id, limit and cursor.
+// List answers GET /v1/sessions with the parameters user_id, limit and cursor,
+// the newest session first.
 func (a *API) List(w http.ResponseWriter, r *http.Request) {
 	page, err := rest.ReadPage(r)
 	if err == nil && page.After != "" && uuid.Validate(page.After) != nil {
