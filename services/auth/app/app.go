@@ -25,8 +25,10 @@ import (
 	"gatehouse.example/internal/database"
 	"gatehouse.example/internal/identity"
 	"gatehouse.example/internal/pluginhost"
+	"gatehouse.example/services/auth/keyring"
 	"gatehouse.example/services/auth/masterkey"
 	"gatehouse.example/services/auth/password"
+	"gatehouse.example/services/auth/postgres"
 	"gatehouse.example/services/auth/setup"
 )
 
@@ -81,7 +83,7 @@ func New(ctx context.Context, o Options) (*App, error) {
 	if err := fillIn(&o); err != nil {
 		return nil, err
 	}
-	master, err := masterkey.LoadOrCreate(o.MasterKeyFile)
+	master, err := masterkey.LoadOrCreate(o.MasterKeyFile, func() error { return keyring.Unused(ctx, postgres.NewSigningKeys(o.DB)) })
 	if err != nil {
 		return nil, err
 	}

@@ -11,6 +11,7 @@ import (
 	"context"
 	"crypto"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"sync/atomic"
 	"time"
@@ -89,6 +90,19 @@ func Open(ctx context.Context, o Options) (*Ring, error) {
 		return nil, err
 	}
 	return r, nil
+}
+
+// Unused returns an error if there are signing keys already: they were sealed
+// under a master key, and no new one opens them.
+func Unused(ctx context.Context, s Store) error {
+	stored, err := s.SigningKeys(ctx)
+	if err != nil {
+		return err
+	}
+	if len(stored) > 0 {
+		return errors.New("the database holds signing keys that were sealed under it; restore the file from a backup")
+	}
+	return nil
 }
 
 func hasActive(keys []StoredKey) bool {

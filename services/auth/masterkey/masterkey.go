@@ -44,15 +44,25 @@ func (k *Key) String() string { return "[redacted]" }
 func (k *Key) GoString() string { return k.String() }
 
 // LoadOrCreate reads the key from the file and makes both at the first start.
-// Processes that start at once end up with the same key.
+// Processes that start at once end up with the same key. mayCreate is asked
+// before a key is made and keeps from it by an error; nothing is written then.
 //
 // # Errors
 //
 // The file cannot be read or written, can be read by others than its owner, or
-// does not hold a key. An existing file is never replaced.
-func LoadOrCreate(file string) (*Key, error) {
+// does not hold a key. An existing file is never replaced. A missing one is an
+// error of mayCreate, if it returns one.
+func LoadOrCreate(file string, mayCreate func() error) (*Key, error) {
 	key, err := load(file)
 	if !errors.Is(err, fs.ErrNotExist) {
+		return key, err
+	}
+	if refused := mayCreate(); refused != nil {
+		// What it saw may be the work of a process that made the file meanwhile.
+		key, err := load(file)
+		if errors.Is(err, fs.ErrNotExist) {
+			err = fmt.Errorf("master key %s is missing: %w", file, refused)
+		}
 		return key, err
 	}
 	if err := create(file); err != nil {

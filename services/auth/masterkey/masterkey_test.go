@@ -13,6 +13,31 @@ import (
 	"gatehouse.example/services/auth/masterkey"
 )
 
+func always() error { return nil }
+
+// TestNotAFirstStart: where a key was in use already no other takes its place.
+func TestNotAFirstStart(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "keys", "master.key")
+	inUse := errors.New("in use")
+	if key, err := masterkey.LoadOrCreate(file, func() error { return inUse }); key != nil || !errors.Is(err, inUse) || !strings.Contains(err.Error(), file) {
+		t.Errorf("%v, %v", key, err)
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) != 0 {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
+	// Another process may have made file and signing key meanwhile.
+	key, err := masterkey.LoadOrCreate(file, func() error {
+		if _, err := masterkey.LoadOrCreate(file, always); err != nil {
+			t.Error(err)
+		}
+		return inUse
+	})
+	if key == nil || err != nil {
+		t.Errorf("the key of the process that was first: %v, %v", key, err)
+	}
+}
+
 func TestFirstStart(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "keys", "master.key")
 	sealed := make([][]byte, 16)
@@ -21,7 +46,7 @@ func TestFirstStart(t *testing.T) {
 	for i := range keys {
 		wait.Go(func() {
 			var err error
-			if keys[i], err = masterkey.LoadOrCreate(file); err != nil {
+			if keys[i], err = masterkey.LoadOrCreate(file, always); err != nil {
 				t.Error(err)
 				return
 			}
@@ -70,14 +95,14 @@ func TestRefusedFiles(t *testing.T) {
 		if err := os.WriteFile(file, []byte(test.text), test.mode); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := masterkey.LoadOrCreate(file); err == nil || !strings.Contains(err.Error(), test.want) || !strings.Contains(err.Error(), file) {
+		if _, err := masterkey.LoadOrCreate(file, always); err == nil || !strings.Contains(err.Error(), test.want) || !strings.Contains(err.Error(), file) {
 			t.Errorf("%s: %v", name, err)
 		}
 		if after, err := os.ReadFile(file); err != nil || string(after) != test.text {
 			t.Errorf("%s: the file was changed", name)
 		}
 	}
-	if _, err := masterkey.LoadOrCreate(filepath.Join(dir, "empty", "key")); err == nil {
+	if _, err := masterkey.LoadOrCreate(filepath.Join(dir, "empty", "key"), always); err == nil {
 		t.Error("a file in the place of the folder is no error")
 	}
 }
