@@ -19,6 +19,16 @@ const (
 	headerError    = "Gatehouse-Error"
 )
 
+// The errors of what names a dead event, besides those of the broker.
+var (
+	// ErrNoDeadEvent says that no dead event has that sequence: it never was, or
+	// it was replayed, dropped or forgotten.
+	ErrNoDeadEvent = errors.New("there is no such dead event")
+	// ErrNoEvent says that what a consumer gave up is no event, so that nobody
+	// could handle it if it came again.
+	ErrNoEvent = errors.New("its data is no event")
+)
+
 // DeadEvent is an event that a consumer gave up.
 type DeadEvent struct {
 	// Sequence names it for Replay.
@@ -89,23 +99,53 @@ func deadAt(ctx context.Context, stream jetstream.Stream, seq uint64) (DeadEvent
 
 // Replay publishes a dead event again and takes it out of the dead ones. All
 // consumers get it; those that had consumed it recognise its id.
+//
+// # Errors
+//
+// [ErrNoDeadEvent], [ErrNoEvent], or that the broker did not take it.
 func (b *Bus) Replay(ctx context.Context, sequence uint64) error {
 	stream, err := b.js.Stream(ctx, StreamDead)
 	if err != nil {
 		return fmt.Errorf("replay dead event %d: %w", sequence, err)
 	}
 	d, err := deadAt(ctx, stream, sequence)
+	switch {
+	case errors.Is(err, jetstream.ErrMsgNotFound):
+		err = ErrNoDeadEvent
+	case err == nil && d.Event.ID == "":
+		err = ErrNoEvent
+	}
 	if err != nil {
 		return fmt.Errorf("replay dead event %d: %w", sequence, err)
-	}
-	if d.Event.ID == "" {
-		return fmt.Errorf("replay dead event %d: its data is no event", sequence)
 	}
 	if err := b.publish(ctx, d.Event, fmt.Sprintf("%s/replay/%d", d.Event.ID, sequence)); err != nil {
 		return err
 	}
 	if err := stream.DeleteMsg(ctx, sequence); err != nil {
 		return fmt.Errorf("remove dead event %d: %w", sequence, err)
+	}
+	return nil
+}
+
+// Drop takes a dead event out of the dead ones for good: nobody gets it again.
+//
+// # Errors
+//
+// [ErrNoDeadEvent], or that the broker did not do it.
+func (b *Bus) Drop(ctx context.Context, sequence uint64) error {
+	stream, err := b.js.Stream(ctx, StreamDead)
+	if err == nil {
+		// A look has one error for what is not there; the deletion has several.
+		_, err = stream.GetMsg(ctx, sequence)
+	}
+	if err == nil {
+		err = stream.DeleteMsg(ctx, sequence)
+	}
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		err = ErrNoDeadEvent
+	}
+	if err != nil {
+		return fmt.Errorf("drop dead event %d: %w", sequence, err)
 	}
 	return nil
 }

@@ -23,7 +23,7 @@ const eventsAdvice = "Works on the NATS server of bus.url (GATEHOUSE_BUS__URL), 
 
 func newEvents() *cobra.Command {
 	return group("events", "Look after events that could not be handled", "  gatehouse events dead\n  gatehouse events replay 17",
-		newEventsDead(), newEventsReplay())
+		newEventsDead(), newEventsReplay(), newEventsDrop())
 }
 
 func newEventsDead() *cobra.Command {
@@ -93,90 +93,9 @@ func deadEvents(ctx context.Context, b *bus.Bus, consumer string, from uint64, l
 	}
 }
 
-func newEventsReplay() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "replay SEQUENCE...",
-		Short: "Send dead events again",
-		Long: "The events go to every consumer; those that have handled one before recognise it. A replayed event is\n" +
-			"no longer dead.\n\n" + eventsAdvice,
-		Example: "  gatehouse events replay 17 18\n" +
-			"  gatehouse events replay --all --consumer email",
-	}
-	all := cmd.Flags().Bool("all", false, "send all that are dead now")
-	consumer := cmd.Flags().String("consumer", "", "with --all: only those of one consumer")
-	addBus(cmd)
-	out := addOutput(cmd)
-	var sequences []uint64
-	cmd.Args = func(cmd *cobra.Command, args []string) error {
-		switch {
-		case *all && len(args) > 0:
-			return usagef(cmd, "name sequences or use --all, not both")
-		case !*all && len(args) == 0:
-			return usagef(cmd, "want the sequence of a dead event, or --all")
-		case !*all && *consumer != "":
-			return usagef(cmd, "--consumer needs --all")
-		}
-		for _, a := range args {
-			n, err := strconv.ParseUint(a, 10, 64)
-			if err != nil || n == 0 {
-				return usagef(cmd, "%q is no sequence: see gatehouse events dead", a)
-			}
-			sequences = append(sequences, n)
-		}
-		return nil
-	}
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		replayed := []uint64{}
-		err := onBus(cmd, func(ctx context.Context, b *bus.Bus) (err error) {
-			if *all {
-				if sequences, err = deadSequences(ctx, b, *consumer); err != nil {
-					return err
-				}
-			}
-			for _, n := range sequences {
-				if err := b.Replay(ctx, n); err != nil {
-					return err
-				}
-				replayed = append(replayed, n)
-			}
-			return nil
-		})
-		// What was sent is told, even if another one failed.
-		return errors.Join(printReplayed(cmd, *out, replayed), err)
-	}
-	return cmd
-}
-
-// deadSequences returns those of all events that are dead now and are events.
-func deadSequences(ctx context.Context, b *bus.Bus, consumer string) ([]uint64, error) {
-	dead, err := deadEvents(ctx, b, consumer, 0, -1)
-	if err != nil {
-		return nil, err
-	}
-	var sequences []uint64
-	for _, d := range dead {
-		if d.Event.ID != "" {
-			sequences = append(sequences, d.Sequence)
-		}
-	}
-	return sequences, nil
-}
-
-func printReplayed(cmd *cobra.Command, out output, sequences []uint64) error {
-	if out == outputJSON {
-		return printJSON(cmd.OutOrStdout(), map[string]any{"replayed": sequences})
-	}
-	for _, n := range sequences {
-		if _, err := fmt.Fprintf(cmd.OutOrStdout(), "replayed  %d\n", n); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // addBus adds the flags that say which NATS server is meant.
 func addBus(cmd *cobra.Command) {
-	cmd.Flags().String("data", "", "data folder of a running `gatehouse dev`, whose NATS server is used")
+	cmd.Flags().String("data", "", "data folder of a running 'gatehouse dev', whose NATS server is used")
 	cmd.Flags().String("nats-url", "", "NATS server, instead of bus.url")
 }
 

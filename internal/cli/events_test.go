@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
+
 	"gatehouse.example/internal/bus"
 	"gatehouse.example/internal/bus/embedded"
 	"gatehouse.example/internal/cli/stack"
@@ -117,7 +119,13 @@ func TestEventsCommands(t *testing.T) {
 		t.Errorf("afterwards: exit code %d: %s", code, stdout)
 	}
 	check(t, run, []wrong{
-		{[]string{"events", "replay", "2"}, ExitFailed, "replay dead event 2"},
+		{[]string{"events", "replay", "2"}, ExitFailed, "replay dead event 2: there is no such dead event"},
+		{[]string{"events", "replay", "99"}, ExitFailed, "replay dead event 99: there is no such dead event"},
+		{[]string{"events", "drop", "99"}, ExitFailed, "drop dead event 99: there is no such dead event"},
+		{[]string{"events", "drop", "2"}, ExitFailed, "drop dead event 2: there is no such dead event"},
+		{[]string{"events", "drop"}, ExitUsage, "want the sequence of one dead event"},
+		{[]string{"events", "drop", "1", "2"}, ExitUsage, "want the sequence of one dead event"},
+		{[]string{"events", "drop", "x"}, ExitUsage, `"x" is no sequence`},
 		{[]string{"events", "replay"}, ExitUsage, "want the sequence of a dead event"},
 		{[]string{"events", "replay", "x"}, ExitUsage, `"x" is no sequence`},
 		{[]string{"events", "replay", "0"}, ExitUsage, `"0" is no sequence`},
@@ -128,10 +136,51 @@ func TestEventsCommands(t *testing.T) {
 		{[]string{"events", "dead", "--nats-url", "no url"}, ExitFailed, "--nats-url"},
 		{[]string{"events", "dead", "--help"}, ExitDone, "gatehouse events dead --consumer auth-audit"},
 	})
+	checkUnreplayable(t, broker, run)
 	if err := os.WriteFile(filepath.Join(data, stack.BusFile), []byte("{"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if code, _, stderr := run("events", "dead"); code != ExitFailed || !strings.Contains(stderr, "damaged") {
 		t.Errorf("damaged file: exit code %d: %s", code, stderr)
+	}
+}
+
+// checkUnreplayable has something among the dead that is no event: it is told,
+// not sent, and can be removed.
+func checkUnreplayable(t *testing.T, broker *embedded.Server, run func(args ...string) (int, string, string)) {
+	t.Helper()
+	conn, err := nats.Connect(broker.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	e, err := event.New(event.SourceUser, event.TypeUserDeleted, "zoe", event.UserDeleted{UserID: "zoe"}, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	good, err := json.Marshal(e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, data := range [][]byte{[]byte("{"), good} {
+		if _, err := conn.Request("gatehouse.dead.mails", data, 10*time.Second); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if code, stdout, stderr := run("events", "replay", "4"); code != ExitFailed || stdout != "" || !strings.Contains(stderr, "replay dead event 4: its data is no event") {
+		t.Errorf("replay: exit code %d: %s%s", code, stdout, stderr)
+	}
+	if code, stdout, stderr := run("events", "replay", "--all"); code != ExitFailed || stdout != "replayed  5\nskipped   4\n1 replayed, 1 skipped\n" || !strings.Contains(stderr, "gatehouse events drop") {
+		t.Errorf("replay of all: exit code %d: %s%s", code, stdout, stderr)
+	}
+	code, stdout, _ := run("events", "replay", "--all", "--output", "json")
+	if code != ExitFailed || !regexp.MustCompile(`(?s)"replayed": \[\].*"skipped": \[\s+4\s+\]`).MatchString(stdout) {
+		t.Errorf("replay of all as JSON: exit code %d: %s", code, stdout)
+	}
+	if code, stdout, stderr := run("events", "drop", "4"); code != ExitDone || stdout != "dropped  4\n" {
+		t.Errorf("drop: exit code %d: %s%s", code, stdout, stderr)
+	}
+	if code, stdout, _ := run("events", "replay", "--all"); code != ExitDone || stdout != "0 replayed, 0 skipped\n" {
+		t.Errorf("afterwards: exit code %d: %s", code, stdout)
 	}
 }
