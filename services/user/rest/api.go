@@ -102,6 +102,7 @@ func New(o Options) (*API, error) {
 	}
 	config.Security = []map[string][]string{{"bearer": {}}, {"api_key": {}}}
 	a.huma = humago.New(mux, config)
+	a.huma.UseMiddleware(func(ctx huma.Context, next func(huma.Context)) { next(&statusContext{humaContext: ctx}) })
 	a.schemas = a.huma.OpenAPI().Components.Schemas
 	a.userOperations()
 	a.meOperations()

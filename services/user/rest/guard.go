@@ -57,12 +57,12 @@ func guard(mux *http.ServeMux, bodiless map[string]bool) http.Handler {
 func checkQuery(raw string) error {
 	values, err := url.ParseQuery(raw)
 	if err != nil {
-		return problem.New(http.StatusBadRequest, "malformed", "the query is not well-formed")
+		return problem.New(http.StatusBadRequest, codeParameter, "the query is not well-formed")
 	}
 	for name, list := range values {
 		for _, v := range append(list, name) {
 			if !utf8.ValidString(v) || strings.ContainsRune(v, 0) {
-				return problem.New(http.StatusBadRequest, "malformed", "the query is not UTF-8 text")
+				return badParameter("query", strings.ToValidUTF8(name, "?"), "is not UTF-8 text without U+0000")
 			}
 		}
 	}

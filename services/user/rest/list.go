@@ -4,14 +4,12 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
-	"net/http"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/google/uuid"
 
-	"gatehouse.example/internal/problem"
 	"gatehouse.example/internal/rbac"
 	"gatehouse.example/services/user"
 )
@@ -76,8 +74,7 @@ func idList(s string) ([]uuid.UUID, error) {
 		return nil, nil
 	}
 	names := strings.Split(s, ",")
-	bad := problem.Violation{In: "query", Name: "ids", Detail: "must be at most " + strconv.Itoa(maxIDs) + " ids, separated by commas"}
-	refusal := problem.New(http.StatusUnprocessableEntity, codeInvalid, "the ids are not acceptable").With(bad)
+	refusal := badParameter("query", "ids", "must be at most "+strconv.Itoa(maxIDs)+" ids, separated by commas")
 	if len(names) > maxIDs {
 		return nil, refusal
 	}
@@ -122,8 +119,7 @@ func position(s, sort string) (*user.Position, error) {
 	}
 	// U+0000 is what PostgreSQL's text cannot hold.
 	if err != nil || c.Sort != sort || c.Micros < 0 || c.Micros > maxCursorMicros || strings.ContainsRune(c.Email, 0) {
-		return nil, problem.New(http.StatusBadRequest, codeCursor, "the cursor is not one that this list returned").
-			With(problem.Violation{In: "query", Name: "cursor", Detail: "is not a next_cursor of this list"})
+		return nil, badParameter("query", "cursor", "is not a next_cursor of this list")
 	}
 	return &user.Position{CreatedAt: time.UnixMicro(c.Micros).UTC(), EmailKey: c.Email, ID: c.ID}, nil
 }

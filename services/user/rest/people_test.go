@@ -154,7 +154,7 @@ func TestSortsAndCursors(t *testing.T) {
 			if with == of || of == "" && with == "created_at" {
 				continue
 			}
-			got := f.call(t, "reader", "GET", "/v1/users?sort="+with+"&cursor="+cursor, "").problem(t, 400, "invalid_cursor")
+			got := f.call(t, "reader", "GET", "/v1/users?sort="+with+"&cursor="+cursor, "").problem(t, 400, "invalid_parameter")
 			if !cmp.Equal(got, []string{"query cursor"}) {
 				t.Errorf("cursor of %q with %q: %v", of, with, got)
 			}
@@ -165,7 +165,7 @@ func TestSortsAndCursors(t *testing.T) {
 	}
 	many := strings.Repeat(","+uuid.NewString(), 101)[1:]
 	for _, bad := range []string{"x", ",", ids[0] + ",", strings.ToUpper(ids[0]), "{" + ids[0] + "}", many} {
-		if got := f.call(t, "reader", "GET", "/v1/users?ids="+bad, "").problem(t, 422, "invalid"); !cmp.Equal(got, []string{"query ids"}) {
+		if got := f.call(t, "reader", "GET", "/v1/users?ids="+bad, "").problem(t, 400, "invalid_parameter"); !cmp.Equal(got, []string{"query ids"}) {
 			t.Errorf("ids %.80s: %v", bad, got)
 		}
 	}

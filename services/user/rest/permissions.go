@@ -7,7 +7,6 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
-	"gatehouse.example/internal/problem"
 	"gatehouse.example/internal/rbac"
 	"gatehouse.example/services/user"
 )
@@ -114,8 +113,7 @@ func nameCursor(name string) *string {
 func nameAfter(cursor string) (string, error) {
 	name, err := base64.RawURLEncoding.DecodeString(cursor)
 	if err != nil || (cursor != "" && !rbac.ValidRoleName(string(name)) && !rbac.ValidPermission(string(name))) {
-		return "", problem.New(http.StatusBadRequest, codeCursor, "the cursor is not one that this list returned").
-			With(problem.Violation{In: "query", Name: "cursor", Detail: "is not a next_cursor of this list"})
+		return "", badParameter("query", "cursor", "is not a next_cursor of this list")
 	}
 	return string(name), nil
 }

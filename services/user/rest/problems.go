@@ -22,7 +22,7 @@ const (
 	codeTransition   = "illegal_transition"
 	codePrecondition = "precondition_failed"
 	codeKeyReused    = "idempotency_key_reused"
-	codeCursor       = "invalid_cursor"
+	codeParameter    = "invalid_parameter"
 	codeAddressFlow  = "email_flow"
 	codeUnset        = "preferences_not_found"
 	codeTooMany      = "too_many_namespaces"
@@ -97,10 +97,10 @@ func (a *api) failure(ctx context.Context, err error) error {
 	return failure{problem.New(http.StatusInternalServerError, "", "")}
 }
 
-// problems turns huma's own errors (parameters and bodies against the schema)
-// into our shape. A transformer, because huma's alternative is to replace a
+// problems turns huma's own errors (parameters against the schema) into our
+// shape: 400 for a query parameter or header. A transformer, because huma's alternative is to replace a
 // global function.
-func problems(_ huma.Context, _ string, v any) (any, error) {
+func problems(ctx huma.Context, _ string, v any) (any, error) {
 	e, ok := v.(*huma.ErrorModel)
 	if !ok {
 		return v, nil
@@ -110,11 +110,44 @@ func problems(_ huma.Context, _ string, v any) (any, error) {
 	}
 	p := problem.New(e.Status, codeInvalid, e.Detail)
 	for _, d := range e.Errors {
-		if d != nil {
-			p = p.With(violation(d))
+		if d == nil {
+			continue
 		}
+		v := violation(d)
+		if v.In == "query" || v.In == "header" {
+			p.Status, p.Title, p.Code = http.StatusBadRequest, http.StatusText(http.StatusBadRequest), codeParameter
+		}
+		p = p.With(v)
+	}
+	if c, ok := ctx.(*statusContext); ok {
+		c.status = p.Status
 	}
 	return p, nil
+}
+
+// humaContext embeds under a name that is not its method Context.
+type humaContext = huma.Context
+
+// statusContext answers with the status that [problems] found: huma has 422 for
+// parameters too, and asks its transformers about the body alone.
+type statusContext struct {
+	humaContext
+	// status is 0 unless a problem decides.
+	status int
+}
+
+// SetStatus implements [huma.Context].
+func (c *statusContext) SetStatus(status int) {
+	if c.status != 0 {
+		status = c.status
+	}
+	c.humaContext.SetStatus(status)
+}
+
+// badParameter is the problem of a query parameter or header.
+func badParameter(in, name, detail string) *problem.Problem {
+	return problem.Newf(http.StatusBadRequest, codeParameter, "%s: %s", name, detail).
+		With(problem.Violation{In: in, Name: name, Detail: detail})
 }
 
 // violation turns huma's dotted location into a JSON pointer for the body, and

@@ -113,8 +113,7 @@ func idempotencyKey(ctx context.Context, key string, raw []byte) (*user.Idempote
 		return nil, nil
 	}
 	if !keyPattern.MatchString(key) {
-		return nil, problem.New(http.StatusBadRequest, codeInvalid, "the Idempotency-Key must be 1 to 255 visible ASCII characters").
-			With(problem.Violation{In: "header", Name: "Idempotency-Key", Detail: "is not acceptable"})
+		return nil, badParameter("header", "Idempotency-Key", "must be 1 to 255 visible ASCII characters")
 	}
 	p := identity.PrincipalFrom(ctx)
 	sum := sha256.Sum256(raw)
