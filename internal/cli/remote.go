@@ -40,7 +40,7 @@ type bootstrapFile struct {
 
 // addRemote adds the flags that say which installation is meant and as whom.
 func addRemote(cmd *cobra.Command) {
-	cmd.Flags().String("data", "", "data folder of a running `gatehouse dev`, whose bootstrap.json is used")
+	cmd.Flags().String("data", "", "data folder of a running 'gatehouse dev', whose bootstrap.json is used")
 	cmd.Flags().String("issuer", "", "address of the installation, instead of bootstrap.json")
 	cmd.Flags().String("client-id", "", "client with scope admin, instead of bootstrap.json")
 	cmd.Flags().String("client-secret-file", "", "file that holds the client's secret")
