@@ -195,19 +195,29 @@ func (p *Renderer) Unreadable(w http.ResponseWriter, r *http.Request, title, bac
 	p.Message(w, r, http.StatusBadRequest, Message{Title: title, Text: "The form could not be read.", Link: back, LinkText: "Try again"})
 }
 
-// Error writes the page for an error that no form can show.
+// Error writes the page for an error that no form can show, and logs it unless
+// it is only that too many passwords are checked at once.
 func (p *Renderer) Error(w http.ResponseWriter, r *http.Request, err error) {
-	if errors.Is(err, password.ErrBusy) || problem.Unavailable(err) {
+	if errors.Is(err, password.ErrBusy) {
 		p.RetryLater(w, r, time.Second)
 		return
 	}
+	message, unavailable := "page ended in an unexpected error", problem.Unavailable(err)
+	if unavailable {
+		message = "page needs what cannot be reached"
+	}
 	if r.Context().Err() == nil {
-		slog.Default().ErrorContext(r.Context(), "page ended in an unexpected error", slog.String("path", r.URL.Path), slog.Any("error", err))
+		slog.Default().ErrorContext(r.Context(), message, slog.String("path", r.URL.Path), slog.Any("error", err))
+	}
+	if unavailable {
+		w.Header().Set("Retry-After", "5")
+		p.Message(w, r, http.StatusServiceUnavailable, Message{Title: "Not available", Text: "Something is not working on our side. It is not your fault. Please try again in a few minutes."})
+		return
 	}
 	p.Message(w, r, http.StatusInternalServerError, Message{Title: "Something went wrong", Text: "It is not your fault. Please try again in a few minutes."})
 }
 
-// RetryLater writes 503 with Retry-After.
+// RetryLater writes the 503 of a server that works and has too much to do.
 func (p *Renderer) RetryLater(w http.ResponseWriter, r *http.Request, after time.Duration) {
 	w.Header().Set("Retry-After", strconv.Itoa(max(1, int(after.Seconds()))))
 	p.Message(w, r, http.StatusServiceUnavailable, Message{Title: "Busy", Text: "Too much is going on right now. Please try again in a moment."})
