@@ -46,6 +46,7 @@ type parts struct {
 	hasher        *password.Hasher
 	guard         *throttle.Guard
 	mailGuard     *throttle.Guard
+	registerGuard *throttle.Guard
 	proofs        *proof.Checker
 	jar           *browser.Jar
 	pages         *page.Renderer
@@ -85,7 +86,7 @@ func newParts(ctx context.Context, o Options, master *masterkey.Key) (*parts, er
 	p.hasher = password.NewHasher(password.Options{MaxConcurrent: o.Config.MaxConcurrentHashes, Parameters: o.PasswordCost})
 	p.guard = throttle.New(postgres.NewAttempts(o.DB), o.Now)
 	p.proofs = proof.New(proof.Options{Credentials: p.credentials, Log: p.records, Guard: p.guard, Hasher: p.hasher, Now: o.Now})
-	p.mailGuard = throttle.NewMails(postgres.NewAttempts(o.DB), o.Now)
+	p.mailGuard, p.registerGuard = throttle.NewMails(postgres.NewAttempts(o.DB), o.Now), throttle.NewRegistrations(postgres.NewAttempts(o.DB), o.Now)
 	p.jar = browser.New(browser.Options{Issuer: o.Issuer, Sessions: p.sessions, Lifetime: o.Config.SessionLifetime, Idle: o.Config.SessionIdle, Now: o.Now})
 	p.authenticator = clientauth.New(clientauth.Options{Clients: p.clients, Now: o.Now})
 	p.pages, err = page.New(page.Options{Issuer: o.Issuer})

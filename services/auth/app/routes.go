@@ -116,7 +116,7 @@ func (rt *router) browserPages(o Options, p *parts) {
 	})
 	rt.page("/login", loginPage.Show, loginPage.Submit)
 	registerPage := register.New(register.Options{
-		Accounts: o.Users, Mailer: p.challenges, Hasher: p.hasher, Pages: p.pages, Browsers: p.jar, Allowed: o.Config.AllowRegistration,
+		Accounts: o.Users, Mailer: p.challenges, Guard: p.registerGuard, Hasher: p.hasher, Pages: p.pages, Browsers: p.jar, Allowed: o.Config.AllowRegistration,
 		VerificationLifetime: o.Config.VerificationLifetime, Choices: p.social.catalogue.Choices, Now: o.Now,
 	})
 	rt.page("/register", registerPage.Show, registerPage.Submit)

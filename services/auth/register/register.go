@@ -44,6 +44,7 @@ type Mailer interface {
 type Options struct {
 	Accounts Accounts
 	Mailer   Mailer
+	Guard    Guard
 	Hasher   *password.Hasher
 	Pages    *page.Renderer
 	// Browsers remembers the registration in the browser, so that the link of
@@ -58,6 +59,12 @@ type Options struct {
 	VerificationLifetime time.Duration
 	// Now is the clock. nil: time.Now.
 	Now func() time.Time
+}
+
+// Guard bounds how many mails somebody can cause.
+type Guard interface {
+	// Attempt counts, and returns how long to wait instead, zero to go on.
+	Attempt(ctx context.Context, login, address string) (wait time.Duration, err error)
 }
 
 // Browsers remembers in which browser which challenge was asked for.
@@ -82,8 +89,10 @@ func New(o Options) *Endpoint {
 // application is what the form says, and what is wrong with it.
 type application struct {
 	Email, Username, ReturnTo, LoginLink string
-	Errors                               map[string]string
-	Choices                              []page.Choice
+	// Error is about the whole, Errors about single fields.
+	Error   string
+	Errors  map[string]string
+	Choices []page.Choice
 
 	password, locale string
 	// challengeID is that of the mail, made before anything is looked up: the
@@ -135,7 +144,18 @@ func (e *Endpoint) Submit(w http.ResponseWriter, r *http.Request) {
 		ReturnTo: browser.ReturnTo(form.Get("return_to")), locale: Locale(r),
 	}
 	a.Errors = CheckForm(a.Email, a.Username, a.password)
-	if len(a.Errors) == 0 {
+	if len(a.Errors) > 0 {
+		e.form(w, r, http.StatusUnprocessableEntity, a)
+		return
+	}
+	// Counted whether the address is known or not.
+	wait, err := e.Guard.Attempt(r.Context(), a.Email, browser.ClientAddress(r))
+	if err == nil && wait > 0 {
+		a.Error = throttle.Tell(w, wait)
+		e.form(w, r, http.StatusTooManyRequests, a)
+		return
+	}
+	if err == nil {
 		a.Errors, err = e.register(r.Context(), a)
 	}
 	switch {
