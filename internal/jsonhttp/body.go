@@ -8,12 +8,16 @@
 package jsonhttp
 
 import (
+	"bytes"
 	"errors"
 	"io"
+	"iter"
 	"mime"
 	"net/http"
+	"reflect"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -88,23 +92,94 @@ func read(w http.ResponseWriter, r *http.Request, media ...string) (jsontext.Val
 //
 // # Errors
 //
-// A 422 problem with a JSON pointer for what does not fit.
+// A 422 problem with a JSON pointer for each member that does not fit.
 func Decode(part jsontext.Value, at string, v any) error {
 	err := json.Unmarshal(part, v, json.RejectUnknownMembers(true))
 	if err == nil {
 		return nil
 	}
-	violation := problem.Violation{Pointer: at, Detail: "has the wrong type or form"}
-	if semantic, ok := errors.AsType[*json.SemanticError](err); ok {
-		violation.Pointer += string(semantic.JSONPointer)
-		switch {
-		case errors.Is(semantic.Err, json.ErrUnknownName):
-			violation.Detail = "is not known here"
-		case semantic.JSONKind != 0 && semantic.GoType != nil:
-			violation.Detail = "has the wrong type: " + semantic.JSONKind.String()
+	// The decoder stops at the first: the members are tried one by one.
+	var all []problem.Violation
+	for name, value := range members(part) {
+		single := append(append(append([]byte{'{'}, name...), ':'), append(value, '}')...)
+		into := reflect.New(reflect.TypeOf(v).Elem())
+		if err := json.Unmarshal(single, into.Interface(), json.RejectUnknownMembers(true)); err != nil && len(all) < maxViolations {
+			all = append(all, violation(at, err))
 		}
 	}
-	return Invalid(violation)
+	if len(all) == 0 {
+		all = append(all, violation(at, err))
+	}
+	return Invalid(all...)
+}
+
+// maxViolations bounds the answer to a body that is wrong everywhere.
+const maxViolations = 32
+
+// members yields the members of an object as they are written; of anything else
+// none.
+func members(part jsontext.Value) iter.Seq2[jsontext.Value, jsontext.Value] {
+	return func(yield func(name, value jsontext.Value) bool) {
+		d := jsontext.NewDecoder(bytes.NewReader(part))
+		if t, err := d.ReadToken(); err != nil || t.Kind() != '{' {
+			return
+		}
+		for d.PeekKind() == '"' {
+			name, err := d.ReadValue()
+			if err != nil {
+				return
+			}
+			name = name.Clone()
+			value, err := d.ReadValue()
+			if err != nil || !yield(name, value.Clone()) {
+				return
+			}
+		}
+	}
+}
+
+func violation(at string, err error) problem.Violation {
+	v := problem.Violation{Pointer: at, Detail: "has the wrong type or form"}
+	semantic, ok := errors.AsType[*json.SemanticError](err)
+	if !ok {
+		return v
+	}
+	v.Pointer += string(semantic.JSONPointer)
+	switch {
+	case errors.Is(semantic.Err, json.ErrUnknownName):
+		v.Detail = "is not known here"
+	case semantic.GoType != nil:
+		v.Detail = "must be " + inWords(semantic.GoType)
+	}
+	return v
+}
+
+// inWords says what a member of a Go type is in JSON.
+func inWords(t reflect.Type) string {
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	switch {
+	case t == reflect.TypeFor[time.Time]():
+		return "a time such as 2026-01-02T15:04:05Z"
+	case t.Kind() == reflect.String:
+		return "a string"
+	case t.Kind() == reflect.Bool:
+		return "true or false"
+	case t.Kind() >= reflect.Int && t.Kind() <= reflect.Uint64:
+		return "a whole number"
+	case t.Kind() == reflect.Slice:
+		return "an array"
+	}
+	return "an object"
+}
+
+// ReadOptional is [Read] for what needs no body: without one v stays as it is.
+func ReadOptional(w http.ResponseWriter, r *http.Request, v any) error {
+	if r.ContentLength == 0 {
+		return nil
+	}
+	return Read(w, r, v)
 }
 
 // Pointer is a JSON pointer (RFC 6901 §3) of names.

@@ -4,12 +4,14 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -95,9 +97,35 @@ func FuzzRead(f *testing.F) {
 func TestDecodeSaysWhereInTheBody(t *testing.T) {
 	var flags map[string]bool
 	p, _ := errors.AsType[*problem.Problem](jsonhttp.Decode([]byte(`{"x/y":1}`), jsonhttp.Pointer("a", "~"), &flags))
-	want := []problem.Violation{{Pointer: "/a/~0/x~1y", Detail: "has the wrong type: number"}}
+	want := []problem.Violation{{Pointer: "/a/~0/x~1y", Detail: "must be true or false"}}
 	if diff := cmp.Diff(want, p.Errors); diff != "" {
 		t.Error(diff)
+	}
+}
+
+func TestDecodeSaysEverything(t *testing.T) {
+	var body struct {
+		Name    string     `json:"name"`
+		Scopes  []string   `json:"scopes"`
+		Expires *time.Time `json:"expires_at"`
+		Limit   int        `json:"limit"`
+		Data    map[string]string
+	}
+	p, _ := errors.AsType[*problem.Problem](jsonhttp.Decode([]byte(`{"name":5,"scopes":["a",1],"expires_at":"x","limit":1.5,"zz":1,"Data":[]}`), "", &body))
+	want := []problem.Violation{
+		{Pointer: "/name", Detail: "must be a string"}, {Pointer: "/scopes/1", Detail: "must be a string"},
+		{Pointer: "/expires_at", Detail: "must be a time such as 2026-01-02T15:04:05Z"}, {Pointer: "/limit", Detail: "must be a whole number"},
+		{Pointer: "/zz", Detail: "is not known here"}, {Pointer: "/Data", Detail: "must be an object"},
+	}
+	if diff := cmp.Diff(want, p.Errors); diff != "" {
+		t.Error(diff)
+	}
+	many := "{"
+	for i := range 100 {
+		many += fmt.Sprintf(`"m%d":1,`, i)
+	}
+	if p, _ := errors.AsType[*problem.Problem](jsonhttp.Decode([]byte(many+`"z":1}`), "", &body)); len(p.Errors) != 32 {
+		t.Errorf("%d violations", len(p.Errors))
 	}
 }
 

@@ -47,7 +47,8 @@ const (
 type Options struct {
 	// MaxConcurrent bounds how many hashes run at once. Zero: 2.
 	MaxConcurrent int
-	// MaxWaiting bounds how many more may wait. Zero: 32 for each that runs.
+	// MaxWaiting bounds how many more may wait. Zero: 96 for each that runs,
+	// which is about five seconds of work.
 	MaxWaiting int
 	// Parameters are for new hashes. Zero: [DefaultParameters].
 	Parameters Parameters
@@ -69,7 +70,7 @@ func NewHasher(o Options) *Hasher {
 		o.MaxConcurrent = 2
 	}
 	if o.MaxWaiting <= 0 {
-		o.MaxWaiting = 32 * o.MaxConcurrent
+		o.MaxWaiting = 96 * o.MaxConcurrent
 	}
 	if o.Parameters == (Parameters{}) {
 		o.Parameters = DefaultParameters()

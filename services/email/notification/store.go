@@ -98,8 +98,9 @@ type InboxChanger interface {
 	// MarkRead marks one as read and returns it, or [ErrNotFound]. The time of
 	// one that was read already stays.
 	MarkRead(ctx context.Context, userID, id string, now time.Time) (Notification, error)
-	// MarkAllRead marks all as read and returns how many were not.
-	MarkAllRead(ctx context.Context, userID string, now time.Time) (int, error)
+	// MarkAllRead marks all as read, or those with the ids unless ids is nil,
+	// and returns how many were not.
+	MarkAllRead(ctx context.Context, userID string, ids []string, now time.Time) (int, error)
 	// Delete removes one, or returns [ErrNotFound].
 	Delete(ctx context.Context, userID, id string) error
 }

@@ -66,7 +66,21 @@ func TestInbox(t *testing.T) {
 	if got := a.do(person(ada), "DELETE", rest.Root+"/"+ids[4], ""); got.status != http.StatusNoContent {
 		t.Errorf("delete: %d %s", got.status, got.body)
 	}
-	if got := a.do(person(ada), "POST", rest.Root+"/read", "").json(t); got["read"] != 3.0 {
+	// Nothing is marked for a body that is not understood.
+	for _, path := range []string{"/read", "/" + ids[1] + "/read"} {
+		for _, body := range []string{`{"zz":1}`, `[]`, `{"a":`, "{\"ids\":[\"\xff\"]}", `{"ids":["x"]}`, `{"ids":"` + ids[1] + `"}`} {
+			if got := a.do(person(ada), "POST", rest.Root+path, body); got.status != http.StatusUnprocessableEntity && got.status != http.StatusBadRequest {
+				t.Errorf("%s %q: %d", path, body, got.status)
+			}
+		}
+	}
+	if got := a.do(person(ada), "POST", rest.Root+"/read", `{"ids":[]}`).json(t); got["read"] != 0.0 {
+		t.Errorf("none by name: %v", got)
+	}
+	if got := a.do(person(ada), "POST", rest.Root+"/read", `{"ids":["`+ids[1]+`"]}`).json(t); got["read"] != 1.0 {
+		t.Errorf("one by name: %v", got)
+	}
+	if got := a.do(person(ada), "POST", rest.Root+"/read", "").json(t); got["read"] != 2.0 {
 		t.Errorf("read all: %v", got)
 	}
 	if a.unread(ada) != 0 || a.unread(bob) != 1 {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/uptrace/bun"
 
 	"gatehouse.example/internal/database"
 	"gatehouse.example/services/email/notification"
@@ -60,8 +61,15 @@ func (s *Store) MarkRead(ctx context.Context, userID, id string, now time.Time) 
 }
 
 // MarkAllRead implements [notification.Inbox].
-func (s *Store) MarkAllRead(ctx context.Context, userID string, now time.Time) (int, error) {
-	res, err := s.db.Bun.NewRaw("UPDATE notifications SET read_at = ? WHERE user_id = ? AND read_at IS NULL", now, userID).Exec(ctx)
+func (s *Store) MarkAllRead(ctx context.Context, userID string, ids []string, now time.Time) (int, error) {
+	query := s.db.Bun.NewUpdate().Table("notifications").Set("read_at = ?", now).Where("user_id = ?", userID).Where("read_at IS NULL")
+	if ids != nil {
+		if len(ids) == 0 {
+			return 0, nil
+		}
+		query = query.Where("id IN (?)", bun.In(ids))
+	}
+	res, err := query.Exec(ctx)
 	if err != nil {
 		return 0, fmt.Errorf("mark notifications as read: %w", err)
 	}

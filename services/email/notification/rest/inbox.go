@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"gatehouse.example/internal/database"
 	"gatehouse.example/internal/jsonhttp"
 	"gatehouse.example/internal/problem"
 	"gatehouse.example/services/email/notification"
@@ -69,6 +70,9 @@ func (a *API) unread(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (a *API) read(w http.ResponseWriter, r *http.Request) error {
+	if err := jsonhttp.ReadOptional(w, r, &struct{}{}); err != nil {
+		return err
+	}
 	n, err := a.o.Inbox.MarkRead(r.Context(), subject(r), r.PathValue("id"), a.clock())
 	if err != nil {
 		return err
@@ -78,8 +82,30 @@ func (a *API) read(w http.ResponseWriter, r *http.Request) error {
 	return jsonhttp.Write(w, http.StatusOK, wireOf(n, language(r)))
 }
 
+// maxMarked is how many notifications can be named to be marked as read.
+const maxMarked = 200
+
+// readAll marks all as read, or those that the body names.
 func (a *API) readAll(w http.ResponseWriter, r *http.Request) error {
-	n, err := a.o.Inbox.MarkAllRead(r.Context(), subject(r), a.clock())
+	var body struct {
+		IDs *[]string `json:"ids"`
+	}
+	if err := jsonhttp.ReadOptional(w, r, &body); err != nil {
+		return err
+	}
+	var ids []string
+	if body.IDs != nil {
+		ids = append([]string{}, *body.IDs...)
+		if len(ids) > maxMarked {
+			return jsonhttp.Invalid(problem.Violation{Pointer: "/ids", Detail: "must not have more than " + strconv.Itoa(maxMarked) + " entries"})
+		}
+	}
+	for i, id := range ids {
+		if !database.IsUUID(id) {
+			return jsonhttp.Invalid(problem.Violation{Pointer: "/ids/" + strconv.Itoa(i), Detail: "must be the id of a notification"})
+		}
+	}
+	n, err := a.o.Inbox.MarkAllRead(r.Context(), subject(r), ids, a.clock())
 	if err != nil {
 		return err
 	}
