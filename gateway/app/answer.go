@@ -40,7 +40,11 @@ func startOver(ex *exchange.Exchange) {
 
 func respond(ex *exchange.Exchange, r *config.Respond) {
 	if r.Body == "" && r.Status >= http.StatusBadRequest {
-		answer(ex, problem.New(r.Status, code(r.Status), ""))
+		detail := ""
+		if r.Status == http.StatusNotFound {
+			detail = "there is nothing at this path"
+		}
+		answer(ex, problem.New(r.Status, code(r.Status), detail))
 		return
 	}
 	ex.Response.Status = r.Status

@@ -68,7 +68,7 @@ func NewSuppression(ctx context.Context, address, reason, createdBy string, now 
 	if err != nil {
 		return Suppression{}, err
 	}
-	s := Suppression{ID: id.String(), Address: address, Reason: reason, CreatedBy: createdBy, CreatedAt: now.UTC()}
+	s := Suppression{ID: id.String(), Address: address, Reason: reason, CreatedBy: createdBy, CreatedAt: now.UTC().Truncate(time.Microsecond)}
 	// The record outlives the suppression, so it names neither the address nor
 	// the reason, in which people write about people.
 	s.Audit, err = audit.New(ctx, service, "suppression.created", "suppression", s.ID, now)

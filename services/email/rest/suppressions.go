@@ -2,6 +2,7 @@ package rest
 
 import (
 	"net/http"
+	"net/url"
 	"time"
 	"unicode/utf8"
 
@@ -70,6 +71,7 @@ func (a *api) suppress(w http.ResponseWriter, r *http.Request) error {
 	if !created {
 		return jsonhttp.Write(w, http.StatusOK, suppressionOf(s))
 	}
+	w.Header().Set("Location", "/v1/messages/suppressions/"+url.PathEscape(s.Address))
 	return jsonhttp.Write(w, http.StatusCreated, suppressionOf(s))
 }
 
