@@ -14,7 +14,6 @@ import (
 	"github.com/google/uuid"
 
 	"gatehouse.example/internal/identity"
-	"gatehouse.example/internal/problem"
 	"gatehouse.example/services/user"
 )
 
@@ -113,6 +112,7 @@ func New(o Options) (*API, error) {
 	a.assignmentOperations()
 	a.permissionOperations()
 	a.authorizeOperations()
+	a.documentRemoval()
 	// huma documents its own error type, which [problems] never lets out.
 	delete(a.schemas.Map(), "ErrorModel")
 	delete(a.schemas.Map(), "ErrorDetail")
@@ -141,12 +141,7 @@ func register[I, O any](a *api, op huma.Operation, handle func(context.Context, 
 	mayLack := op.RequestBody != nil && !op.RequestBody.Required
 	a.bodiless[op.Method+" "+op.Path] = mayLack
 	documentValidator(&op, reflect.TypeFor[O]())
-	op.Responses["default"] = &huma.Response{
-		Description: "Problem",
-		Content: map[string]*huma.MediaType{
-			problem.ContentType: {Schema: a.schemas.Schema(reflect.TypeFor[problem.Problem](), true, "Problem")},
-		},
-	}
+	a.documentProblems(&op, reflect.TypeFor[I]())
 	// The bodies are decoded by [api.decode], which is strict about case.
 	op.SkipValidateBody = true
 	huma.Register(a.huma, op, func(ctx context.Context, in *I) (*O, error) {
@@ -162,18 +157,6 @@ func register[I, O any](a *api, op huma.Operation, handle func(context.Context, 
 		// huma adds the raw body's own media type, which [guard] refuses.
 		delete(op.RequestBody.Content, "application/octet-stream")
 	}
-}
-
-// documentValidator documents what [conditional] does for a GET with an ETag.
-func documentValidator(op *huma.Operation, output reflect.Type) {
-	if _, ok := output.FieldByName("ETag"); !ok || op.Method != http.MethodGet {
-		return
-	}
-	op.Parameters = append(op.Parameters, &huma.Param{
-		Name: "If-None-Match", In: "header", Schema: &huma.Schema{Type: huma.TypeString},
-		Description: "The ETag of what the client has; if it is the same, the answer is 304",
-	})
-	op.Responses["304"] = &huma.Response{Description: http.StatusText(http.StatusNotModified)}
 }
 
 // body documents the JSON body of an operation as T, and as a merge patch too

@@ -82,9 +82,7 @@ func (a *api) check(raw []byte, body reflect.Type) error {
 
 // misspelt reports members that are known only if case is ignored.
 func (a *api) misspelt(at string, schema *huma.Schema, value any) []problem.Violation {
-	for schema != nil && schema.Ref != "" {
-		schema = a.schemas.SchemaFromRef(schema.Ref)
-	}
+	schema = a.resolve(schema)
 	object, ok := value.(map[string]any)
 	if !ok || schema == nil {
 		return nil

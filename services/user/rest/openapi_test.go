@@ -153,6 +153,72 @@ func TestOpenAPI(t *testing.T) {
 	references(t, d, d.root)
 }
 
+// TestDocumentedRemoval: what null removes may be null, and nothing else.
+func TestDocumentedRemoval(t *testing.T) {
+	f := setUp(t)
+	d := readDocument(t, f)
+	schema := func(names ...string) map[string]any {
+		return member(d.root, append([]string{"components", "schemas"}, names...)...)
+	}
+	nullable := func(object map[string]any) []string {
+		names := []string{}
+		for name, one := range member(object, "properties") {
+			if kinds, ok := member(one)["type"].([]any); ok && slices.Contains(kinds, "null") {
+				names = append(names, name)
+			}
+		}
+		slices.Sort(names)
+		return names
+	}
+	profile := slices.Sorted(maps.Keys(schema("Profile", "properties")))
+	for name, c := range map[string]struct {
+		object map[string]any
+		want   []string
+	}{
+		"user patch":            {schema("UserPatch"), []string{"phone", "profile", "status_reason", "username"}},
+		"its profile":           {schema("UserPatch", "properties", "profile"), profile},
+		"profile patch":         {schema("ProfilePatch"), profile},
+		"its address":           {schema("ProfilePatch", "properties", "address"), slices.Sorted(maps.Keys(schema("Address", "properties")))},
+		"role patch":            {schema("RolePatch"), []string{"description", "inherits", "permissions"}},
+		"profile":               {schema("Profile"), []string{}},
+		"address":               {schema("Address"), []string{}},
+		"user":                  {schema("User"), []string{}},
+		"what a new user takes": {schema("NewUser"), []string{}},
+	} {
+		if got := nullable(c.object); !slices.Equal(got, c.want) {
+			t.Errorf("%s: %v may be null, want %v", name, got, c.want)
+		}
+	}
+	ada := f.person(t, "ada")
+	path := "/v1/users/" + ada.ID.String()
+	f.call(t, "admin", "PATCH", path, `{"phone":"+442071838750","profile":{"address":{"locality":"London"}}}`).want(t, 200)
+	f.call(t, "ada", "PATCH", path+"/profile", `{"address":{"locality":null,"country":"UK"},"nickname":null}`).want(t, 200)
+	bare := f.call(t, "admin", "PATCH", path, `{"username":null,"phone":null,"profile":null,"status_reason":null}`).want(t, 200)
+	if bare["username"] != nil || bare["phone"] != nil || len(member(bare["profile"])) != 0 {
+		t.Errorf("null removes: %v", bare)
+	}
+	for _, body := range []string{`{"email":null}`, `{"status":null}`} {
+		f.call(t, "admin", "PATCH", path, body).problem(t, 422, "invalid")
+	}
+}
+
+// TestDocumentedStatuses names the problems of one operation of each kind; the
+// property-based test holds all against what is answered.
+func TestDocumentedStatuses(t *testing.T) {
+	d := readDocument(t, setUp(t))
+	for _, op := range d.operations {
+		want := map[string]string{
+			"listUsers": "200 400 401 403", "getUser": "200 304 400 401 403 404", "createUser": "201 400 401 403 409 413 415 422",
+			"updateUser": "200 400 401 403 404 409 412 413 415 422", "deleteMe": "204 400 401 403 404 409 412",
+			"authorize": "200 400 401 403 413 415 422", "deletePreferences": "204 400 401 403 404 412 422",
+		}[op.id]
+		got := strings.TrimSuffix(strings.Join(slices.Sorted(maps.Keys(op.answers)), " "), " default")
+		if want != "" && got != want {
+			t.Errorf("%s: %s, want %s", op.id, got, want)
+		}
+	}
+}
+
 func checkOperation(t *testing.T, d document, op operation, name string) {
 	t.Helper()
 	raw := member(d.root, "paths", op.path, strings.ToLower(op.method))

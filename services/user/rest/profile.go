@@ -18,7 +18,15 @@ type profileOutput struct {
 	Body user.Profile
 }
 
-func profileBody(a *api, patch bool) *huma.RequestBody { return body[user.Profile](a, patch) }
+// ProfilePatch is a merge patch for a profile; null removes a member.
+type ProfilePatch user.Profile
+
+func profileBody(a *api, patch bool) *huma.RequestBody {
+	if patch {
+		return body[ProfilePatch](a, true)
+	}
+	return body[user.Profile](a, false)
+}
 
 func (a *api) profileOperations() {
 	register(a, huma.Operation{
@@ -49,7 +57,7 @@ func (a *api) getProfile(ctx context.Context, id string) (*profileOutput, error)
 
 func (a *api) patchProfile(ctx context.Context, id, ifMatch string, raw []byte) (*profileOutput, error) {
 	return a.editProfile(ctx, id, ifMatch, func(p user.Profile) (user.Profile, error) {
-		return merge[user.Profile](a, p, raw)
+		return merge[ProfilePatch](a, p, raw)
 	})
 }
 

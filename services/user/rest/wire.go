@@ -44,8 +44,8 @@ type UserPatch struct {
 	Phone         string       `json:"phone,omitempty"`
 	Status        string       `json:"status,omitempty" doc:"pending, active or suspended"`
 	StatusReason  string       `json:"status_reason,omitempty" doc:"Only of a suspended user; one line of at most 500 characters; null removes it"`
-	Roles         []string     `json:"roles,omitempty" readOnly:"true"`
-	Profile       user.Profile `json:"profile,omitempty"`
+	Roles         []string     `json:"roles,omitempty" nullable:"false" readOnly:"true"`
+	Profile       ProfilePatch `json:"profile,omitempty"`
 	CreatedAt     string       `json:"created_at,omitempty" readOnly:"true" format:"date-time"`
 	UpdatedAt     string       `json:"updated_at,omitempty" readOnly:"true" format:"date-time"`
 }
