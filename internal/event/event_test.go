@@ -45,7 +45,7 @@ func samples() map[string][]any {
 			event.AuditRecorded{ID: person, Time: now, Service: "user", Action: "user.suspended", Outcome: "success"},
 		},
 		event.TypeVerificationRequested: {
-			event.VerificationRequested{ChallengeID: person, UserID: person, Email: "ada@example.com", Locale: "de", Purpose: event.PurposeVerifyEmail, ExpiresAt: now},
+			event.VerificationRequested{ChallengeID: person, UserID: person, Email: "ada@example.com", Locale: "de", Purpose: event.PurposeVerifyEmail, ProviderName: "A forum", ExpiresAt: now},
 			event.VerificationRequested{ChallengeID: person, UserID: person, Email: "ada@example.com", Purpose: event.PurposeExistingAccount, ExpiresAt: now},
 			event.VerificationRequested{ChallengeID: person, UserID: person, Email: "ada@example.com", Purpose: event.PurposeResetPassword, ExpiresAt: now},
 			event.VerificationRequested{ChallengeID: person, UserID: person, Email: "ada@example.com", Purpose: event.PurposeChangeEmail, ExpiresAt: now},

@@ -98,6 +98,9 @@ type VerificationRequested struct {
 	Locale string `json:"locale,omitempty"`
 	// Purpose is one of the Purpose constants.
 	Purpose string `json:"purpose"`
+	// ProviderName is what people know the provider by that signs the person in
+	// once the link was followed; empty where there is none.
+	ProviderName string `json:"provider_name,omitempty"`
 	// ExpiresAt is when the challenge ends; a later mail is pointless.
 	ExpiresAt time.Time `json:"expires_at"`
 }

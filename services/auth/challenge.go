@@ -39,6 +39,9 @@ type Challenge struct {
 	// an account belongs to who reads its mail: a stranger who registered the
 	// address first cannot leave a password behind.
 	PasswordHash string
+	// ProviderName is what people know the provider by whose identity waits for
+	// the challenge; "" for none. It is told to the mail and not stored.
+	ProviderName string
 	// ReturnTo is the local path at which the person goes on to sign in.
 	ReturnTo   string
 	CreatedAt  time.Time

@@ -82,14 +82,18 @@ func verificationRequested(e event.Event) (Message, error) {
 	if v.ChallengeID == "" || v.Purpose == "" {
 		return Message{}, errors.New("challenge_id or purpose is missing")
 	}
-	return Message{
+	m := Message{
 		IdempotencyKey: "challenge:" + v.ChallengeID,
 		Template:       v.Purpose,
 		Locale:         v.Locale,
 		Recipient:      v.Email,
 		UserID:         v.UserID,
 		ChallengeID:    v.ChallengeID,
-	}, nil
+	}
+	if v.ProviderName != "" {
+		m = m.with("provider_name", v.ProviderName)
+	}
+	return m, nil
 }
 
 // causedBy is the message function of events with data T: one mail an event,

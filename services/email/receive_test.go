@@ -117,11 +117,11 @@ func TestCauses(t *testing.T) {
 func TestPurposes(t *testing.T) {
 	for _, purpose := range []string{event.PurposeVerifyEmail, event.PurposeExistingAccount, event.PurposeResetPassword, event.PurposeChangeEmail} {
 		var in intake
-		e := newEvent(t, event.TypeVerificationRequested, event.VerificationRequested{ChallengeID: "c", UserID: uuid.NewString(), Email: "ada@example.com", Purpose: purpose})
+		e := newEvent(t, event.TypeVerificationRequested, event.VerificationRequested{ChallengeID: "c", UserID: uuid.NewString(), Email: "ada@example.com", Purpose: purpose, ProviderName: "A forum"})
 		if err := email.NewReceiver(&in, nil, nil).Handle(t.Context(), e); err != nil {
 			t.Fatal(err)
 		}
-		if m := in.queued[0]; m.Template != purpose || m.Recipient != "ada@example.com" || m.AddressOfAccount || m.IdempotencyKey != "challenge:c" {
+		if m := in.queued[0]; m.Template != purpose || m.Recipient != "ada@example.com" || m.AddressOfAccount || m.IdempotencyKey != "challenge:c" || m.Data["provider_name"] != "A forum" {
 			t.Errorf("%s: %+v", purpose, m)
 		}
 	}

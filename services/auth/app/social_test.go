@@ -64,6 +64,9 @@ func TestSocialUntrusted(t *testing.T) {
 			if len(s.links(account.ID)) != 0 || !strings.Contains(asked.body, "and link it to "+display+".") {
 				t.Fatalf("opened: links %v, page %s", s.links(account.ID), asked.body)
 			}
+			if m := s.mails(account.ID); m[len(m)-1].ProviderName != display {
+				t.Errorf("the mail names %q", m[len(m)-1].ProviderName)
+			}
 			b.post("/verify", s.challengeOf(account.ID)).want(t, http.StatusOK)
 			if len(s.links(account.ID)) != 1 {
 				t.Fatal("the proven identity is not linked")

@@ -115,7 +115,7 @@ func request(ctx context.Context, tx bun.Tx, c auth.Challenge, limit auth.MailLi
 		return err == nil, err
 	}
 	return true, appendEvent(ctx, tx, event.TypeVerificationRequested, c.UserID, event.VerificationRequested{
-		ChallengeID: c.ID, UserID: c.UserID, Email: c.Email, Locale: c.Locale, Purpose: string(c.Purpose), ExpiresAt: c.ExpiresAt.UTC(),
+		ChallengeID: c.ID, UserID: c.UserID, Email: c.Email, Locale: c.Locale, Purpose: string(c.Purpose), ProviderName: c.ProviderName, ExpiresAt: c.ExpiresAt.UTC(),
 	}, c.CreatedAt)
 }
 

@@ -34,6 +34,7 @@ func (e *Endpoint) challenge(w http.ResponseWriter, r *http.Request, v visit, ac
 	}
 	c.ReturnTo = v.flow.ReturnTo
 	if link {
+		c.ProviderName = v.entry.DisplayName
 		if err := e.Identities.AwaitProof(r.Context(), auth.PendingIdentity{
 			ChallengeID: c.ID, UserID: account.ID, Provider: v.entry.Name, Issuer: v.who.Issuer, Subject: v.who.Subject, Email: v.who.Email,
 			CreatedAt: c.CreatedAt, ExpiresAt: c.ExpiresAt,

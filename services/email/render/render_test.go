@@ -50,7 +50,7 @@ func hostile() render.Data {
 			"reason": "reset", "time": "2026-01-02 15:04 UTC", "address": "192.0.2.1",
 			"new_email": `"><script>alert(1)</script>@example.com`,
 			"browser":   "Firefox", "system": "<img src=x onerror=alert(1)>",
-			"added": "editor, <b>admin</b>", "removed": "{{.Link}}", "provider": "corp&co",
+			"added": "editor, <b>admin</b>", "removed": "{{.Link}}", "provider": "corp&co", "provider_name": "Corp & <i>Co</i>",
 			"title": "Your order\r\nBcc: eve@example.com <script>", "link": "javascript:alert(document.cookie)",
 			"text": "Dear customer,\n</p></div><script src=//evil.example></script>\n&amp; bye",
 		},
@@ -96,7 +96,7 @@ func TestGoldenSparse(t *testing.T) {
 	texts := load(t)
 	data := hostile()
 	data.Data = map[string]string{"time": "2026-01-02 15:04 UTC", "title": "Hello", "text": "One line.", "removed": "editor"}
-	for _, name := range []string{"new_device", "notice", "password_changed", "role_changed"} {
+	for _, name := range []string{"new_device", "notice", "password_changed", "role_changed", "verify_email"} {
 		got, err := texts.Execute("en", name, data)
 		if err != nil {
 			t.Fatal(err)
