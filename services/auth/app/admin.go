@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net/http"
 
+	"gatehouse.example/internal/audit/refusals"
 	"gatehouse.example/internal/bus"
 	"gatehouse.example/internal/event"
 	"gatehouse.example/services/auth/apikeys"
@@ -24,7 +25,7 @@ func (p *parts) addRecords(o Options) (err error) {
 	if p.recorder, err = audit.NewRecorder(recorder); err != nil {
 		return err
 	}
-	p.denials = audit.NewDenials(p.recorder, o.Logger, o.Now)
+	p.denials = refusals.New(refusals.Options{Service: "auth", Recorder: p.recorder, Logger: o.Logger, Now: o.Now})
 	return nil
 }
 
