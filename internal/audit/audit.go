@@ -2,7 +2,6 @@ package audit
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"time"
 
@@ -12,7 +11,6 @@ import (
 
 	"gatehouse.example/internal/event"
 	"gatehouse.example/internal/identity"
-	"gatehouse.example/internal/outbox"
 	"gatehouse.example/internal/telemetry"
 )
 
@@ -143,36 +141,11 @@ func FromEvent(e event.Event) (Record, error) {
 // Write records r in the caller's transaction: in the service's own log, and as
 // an event in its outbox.
 func Write(ctx context.Context, tx bun.IDB, r Record) error {
-	if err := Insert(ctx, tx, r); err != nil {
-		return err
-	}
-	e, err := r.Event()
-	if err != nil {
-		return fmt.Errorf("audit %s: %w", r.Action, err)
-	}
-	return outbox.Append(ctx, tx, e)
+	return WriteAll(ctx, tx, []Record{r})
 }
 
 // Insert records r in the service's own log alone. A record that is there
 // already is an error.
 func Insert(ctx context.Context, tx bun.IDB, r Record) error {
-	if r.Outcome == "" {
-		r.Outcome = Success
-	}
-	details := []byte("{}")
-	if len(r.Details) > 0 {
-		var err error
-		if details, err = json.Marshal(r.Details); err != nil {
-			return fmt.Errorf("audit %s: %w", r.Action, err)
-		}
-	}
-	_, err := tx.NewRaw(`INSERT INTO audit_log
-		(id, at, service, actor_kind, actor_id, client_id, action, subject_kind, subject_id, outcome, address, request_id, trace_id, details)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?::jsonb)`,
-		r.ID, r.Time.UTC(), r.Service, string(r.ActorKind), r.ActorID, r.ClientID, r.Action, r.SubjectKind, r.SubjectID,
-		string(r.Outcome), r.Address, r.RequestID, r.TraceID, string(details)).Exec(ctx)
-	if err != nil {
-		return fmt.Errorf("audit %s: %w", r.Action, err)
-	}
-	return nil
+	return InsertAll(ctx, tx, []Record{r})
 }

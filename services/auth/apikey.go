@@ -19,6 +19,9 @@ const (
 	OwnerClient = "client"
 )
 
+// MaxAPIKeys is how many keys of one owner may be valid at a time.
+const MaxAPIKeys = 100
+
 // APIKey is a long-lived credential for X-API-Key, as stored.
 type APIKey struct {
 	ID        string

@@ -16,6 +16,8 @@ var (
 	ErrMismatch = errors.New("bound to something else")
 	// ErrConflict says that it was changed since it was read.
 	ErrConflict = errors.New("changed meanwhile")
+	// ErrTooMany says that there are as many as there may be.
+	ErrTooMany = errors.New("too many")
 	// ErrRevoked says that it was ended before its time.
 	ErrRevoked = errors.New("revoked")
 )

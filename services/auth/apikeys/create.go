@@ -2,6 +2,7 @@ package apikeys
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -74,7 +75,11 @@ func (a *API) create(w http.ResponseWriter, r *http.Request) (View, error) {
 		return View{}, err
 	}
 	made = made.With("owner_kind", kind).With("owner_id", ownerID).With("scopes", auth.FormatScope(k.Scopes))
-	if err := a.Store.CreateAPIKey(r.Context(), k, made); err != nil {
+	err = a.Store.CreateAPIKey(r.Context(), k, made)
+	if errors.Is(err, auth.ErrTooMany) {
+		err = problem.Newf(http.StatusConflict, "too_many_keys", "there are %d API keys already; revoke some", auth.MaxAPIKeys)
+	}
+	if err != nil {
 		return View{}, err
 	}
 	view := a.viewOf(k)

@@ -27,9 +27,14 @@ func scanAPIKey(row interface{ Scan(dest ...any) error }) (auth.APIKey, error) {
 	return k, err
 }
 
-// CreateAPIKey stores a new key with the record of it.
+// CreateAPIKey stores a new key with the record of it, or returns
+// [auth.ErrTooMany] if its owner has [auth.MaxAPIKeys] that are valid. As many
+// that have expired are kept to look at, the last ones.
 func (s *APIKeys) CreateAPIKey(ctx context.Context, k auth.APIKey, r audit.Record) error {
 	err := s.db.InTx(ctx, func(ctx context.Context, tx bun.Tx) error {
+		if err := makeRoom(ctx, tx, k); err != nil {
+			return err
+		}
 		if _, err := tx.ExecContext(ctx, `INSERT INTO api_keys (id, name, owner_kind, owner_id, scopes, hash, created_at, expires_at) VALUES (?::uuid, ?, ?, ?, ?::text[], ?, ?, ?)`,
 			k.ID, k.Name, k.OwnerKind, k.OwnerID, array(k.Scopes), k.Hash, clock(k.CreatedAt), clockOf(k.ExpiresAt)); err != nil {
 			return err
@@ -40,6 +45,26 @@ func (s *APIKeys) CreateAPIKey(ctx context.Context, k auth.APIKey, r audit.Recor
 		return fmt.Errorf("create API key: %w", err)
 	}
 	return nil
+}
+
+// makeRoom keeps what is done for all keys of an owner bounded. Of keys that are
+// made for one owner at the same time one comes after the other.
+func makeRoom(ctx context.Context, tx bun.Tx, k auth.APIKey) error {
+	if _, err := tx.ExecContext(ctx, `SELECT pg_advisory_xact_lock(hashtextextended(current_schema() || '/api_keys/' || ? || '/' || ?, 0))`, k.OwnerKind, k.OwnerID); err != nil {
+		return err
+	}
+	var valid int
+	if err := tx.QueryRowContext(ctx, `SELECT count(*) FROM api_keys WHERE owner_kind = ? AND owner_id = ? AND (expires_at IS NULL OR expires_at > ?)`,
+		k.OwnerKind, k.OwnerID, clock(k.CreatedAt)).Scan(&valid); err != nil {
+		return err
+	}
+	if valid >= auth.MaxAPIKeys {
+		return auth.ErrTooMany
+	}
+	_, err := tx.ExecContext(ctx, `DELETE FROM api_keys WHERE id IN (
+		SELECT id FROM api_keys WHERE owner_kind = ? AND owner_id = ? AND expires_at <= ? ORDER BY expires_at DESC, id OFFSET ?)`,
+		k.OwnerKind, k.OwnerID, clock(k.CreatedAt), auth.MaxAPIKeys)
+	return err
 }
 
 // APIKey returns the key, or [auth.ErrNotFound].

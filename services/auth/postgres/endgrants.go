@@ -59,7 +59,7 @@ func (s *Endings) RevokeAccessTokens(ctx context.Context, userID string, now tim
 }
 
 func (s *Endings) endUserTokens(ctx context.Context, tx bun.Tx, userID string, now time.Time) error {
-	ended, err := s.endTokensWhere(ctx, tx, now, `grant_id IN (
+	ended, err := s.endTokensWhere(ctx, tx, userID, now, `issued_access_tokens WHERE grant_id IN (
 		SELECT id FROM refresh_families WHERE user_id = ?::uuid UNION SELECT grant_id FROM authorization_codes WHERE user_id = ?::uuid)`, userID, userID)
 	if err != nil || ended == 0 {
 		return err
@@ -100,27 +100,22 @@ func (s *Endings) endFamilies(ctx context.Context, tx bun.Tx, reason string, now
 }
 
 func (s *Endings) endTokens(ctx context.Context, tx bun.Tx, grantID string, now time.Time) (ended int, err error) {
-	return s.endTokensWhere(ctx, tx, now, `grant_id = ?::uuid`, grantID)
+	return s.endTokensWhere(ctx, tx, grantID, now, `issued_access_tokens WHERE grant_id = ?::uuid`, grantID)
 }
 
-// endTokensWhere ends the access tokens that where selects and returns how many
-// were still valid.
-func (s *Endings) endTokensWhere(ctx context.Context, tx bun.Tx, now time.Time, where string, args ...any) (ended int, err error) {
+// endTokensWhere ends the access tokens of an owner that where selects, from a
+// table of them, and returns how many were still valid.
+func (s *Endings) endTokensWhere(ctx context.Context, tx bun.Tx, owner string, now time.Time, where string, args ...any) (ended int, err error) {
 	var tokens []struct {
 		ID        string    `bun:"id"`
 		ExpiresAt time.Time `bun:"expires_at"`
 	}
-	if err := tx.NewRaw(`DELETE FROM issued_access_tokens WHERE `+where+` RETURNING id, expires_at`, args...).Scan(ctx, &tokens); err != nil {
+	if err := tx.NewRaw(`DELETE FROM `+where+` RETURNING id, expires_at`, args...).Scan(ctx, &tokens); err != nil {
 		return 0, err
 	}
-	for _, t := range tokens {
-		added, err := s.revoke(ctx, tx, auth.Revocation{Kind: auth.RevokedToken, ID: t.ID, Until: t.ExpiresAt}, now)
-		if err != nil {
-			return 0, err
-		}
-		if added {
-			ended++
-		}
+	revoked := make([]auth.Revocation, len(tokens))
+	for i, t := range tokens {
+		revoked[i] = auth.Revocation{Kind: auth.RevokedToken, ID: t.ID, Until: t.ExpiresAt}
 	}
-	return ended, nil
+	return s.revokeAll(ctx, tx, owner, revoked, now)
 }

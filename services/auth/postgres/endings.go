@@ -3,6 +3,8 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/uptrace/bun"
@@ -43,17 +45,43 @@ func NewEndings(db *database.DB, accessTokenLifetime time.Duration) *Endings {
 // revoke notes the revocation and its notice; added is false for one that was
 // noted before. What has expired needs neither.
 func (s *Endings) revoke(ctx context.Context, tx bun.Tx, r auth.Revocation, now time.Time) (added bool, err error) {
-	if !now.Before(r.Until) {
-		return false, nil
+	n, err := s.revokeAll(ctx, tx, r.ID, []auth.Revocation{r}, now)
+	return n == 1, err
+}
+
+// revokeAll is revoke for several that have an owner in common, by a number of
+// statements that does not grow with them. It returns how many were added.
+func (s *Endings) revokeAll(ctx context.Context, tx bun.Tx, owner string, all []auth.Revocation, now time.Time) (added int, err error) {
+	all = slices.DeleteFunc(all, func(r auth.Revocation) bool { return !now.Before(r.Until) })
+	if len(all) == 0 {
+		return 0, nil
 	}
-	r.Until = r.Until.UTC()
+	// In one order, so that two of us do not wait for one another.
+	slices.SortFunc(all, func(a, b auth.Revocation) int { return strings.Compare(a.Kind+" "+a.ID, b.Kind+" "+b.ID) })
+	rows := make([]string, len(all))
+	args := make([]any, 0, 3*len(all))
+	notices := make([]event.Event, len(all))
+	for i, r := range all {
+		r.Until = r.Until.UTC()
+		rows[i] = "(?, ?, ?)"
+		args = append(args, r.Kind, r.ID, clock(r.Until))
+		if notices[i], err = event.New(event.SourceAuth, TypeRevoked, owner, r, now); err != nil {
+			return 0, err
+		}
+	}
 	// A row that was inserted, not updated, has no deleting transaction.
-	if err := tx.QueryRowContext(ctx, `INSERT INTO revocations (kind, id, expires_at) VALUES (?, ?, ?)
+	var fresh []bool
+	if err := tx.NewRaw(`INSERT INTO revocations (kind, id, expires_at) VALUES `+strings.Join(rows, ", ")+`
 		ON CONFLICT (kind, id) DO UPDATE SET expires_at = GREATEST(revocations.expires_at, excluded.expires_at)
-		RETURNING xmax = 0`, r.Kind, r.ID, clock(r.Until)).Scan(&added); err != nil {
-		return false, err
+		RETURNING xmax = 0`, args...).Scan(ctx, &fresh); err != nil {
+		return 0, err
 	}
-	return added, appendEvent(ctx, tx, TypeRevoked, r.ID, r, now)
+	for _, f := range fresh {
+		if f {
+			added++
+		}
+	}
+	return added, outbox.AppendAll(ctx, tx, notices)
 }
 
 func (s *Endings) tx(ctx context.Context, what string, fn func(ctx context.Context, tx bun.Tx) error) error {
@@ -85,9 +113,17 @@ type recorded struct {
 
 // record writes an audit record in the transaction.
 func record(ctx context.Context, tx bun.Tx, what recorded, now time.Time) error {
-	r, err := audit.New(ctx, "auth", what.action, what.subjectKind, what.subjectID, now)
+	r, err := what.record(ctx, now)
 	if err != nil {
 		return err
+	}
+	return audit.Write(ctx, tx, r)
+}
+
+func (what recorded) record(ctx context.Context, now time.Time) (audit.Record, error) {
+	r, err := audit.New(ctx, "auth", what.action, what.subjectKind, what.subjectID, now)
+	if err != nil {
+		return r, err
 	}
 	switch {
 	case r.ActorKind != identity.KindNobody:
@@ -105,7 +141,7 @@ func record(ctx context.Context, tx bun.Tx, what recorded, now time.Time) error 
 	for i := 0; i+1 < len(what.details); i += 2 {
 		r = r.With(what.details[i], what.details[i+1])
 	}
-	return audit.Write(ctx, tx, r)
+	return r, nil
 }
 
 // actorFor is who ends what the user has where the context has no principal:

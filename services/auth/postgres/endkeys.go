@@ -5,11 +5,14 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/uptrace/bun"
 
+	"gatehouse.example/internal/audit"
 	"gatehouse.example/internal/event"
+	"gatehouse.example/internal/outbox"
 	"gatehouse.example/services/auth"
 )
 
@@ -29,7 +32,7 @@ func (s *Endings) DeleteAPIKey(ctx context.Context, id string, now time.Time) er
 		if _, err := tx.ExecContext(ctx, `DELETE FROM api_keys WHERE id = ?::uuid`, id); err != nil {
 			return err
 		}
-		return s.keyEnded(ctx, tx, k.OwnerKind, k.OwnerID, id, auth.KeyEndedRevoked, auth.KeyEndedRevoked, now)
+		return s.keysEnded(ctx, tx, k.OwnerKind, k.OwnerID, []string{id}, auth.KeyEndedRevoked, auth.KeyEndedRevoked, now)
 	})
 }
 
@@ -115,52 +118,65 @@ func lockAPIKey(ctx context.Context, tx bun.Tx, id string) (auth.APIKey, error) 
 	}, err
 }
 
-// endKeys removes the keys of an owner. why says what became of it.
+// endKeys removes the keys of an owner, by a number of statements that does not
+// grow with them. why says what became of it.
 func (s *Endings) endKeys(ctx context.Context, tx bun.Tx, ownerKind, ownerID, why string, now time.Time) error {
 	var keys []string
 	if err := tx.NewRaw(`DELETE FROM api_keys WHERE owner_kind = ? AND owner_id = ? RETURNING id`, ownerKind, ownerID).Scan(ctx, &keys); err != nil {
 		return err
 	}
-	for _, id := range keys {
-		if err := s.keyEnded(ctx, tx, ownerKind, ownerID, id, auth.KeyEndedOwner, why, now); err != nil {
-			return err
-		}
-	}
-	return nil
+	return s.keysEnded(ctx, tx, ownerKind, ownerID, keys, auth.KeyEndedOwner, why, now)
 }
 
-// keyEnded tells that a key is gone.
-func (s *Endings) keyEnded(ctx context.Context, tx bun.Tx, ownerKind, ownerID, id, reason, why string, now time.Time) error {
-	if _, err := s.revoke(ctx, tx, auth.Revocation{Kind: auth.RevokedKey, ID: id, Until: now.Add(rememberedKey)}, now); err != nil {
-		return err
-	}
+// keysEnded tells that keys of an owner are gone.
+func (s *Endings) keysEnded(ctx context.Context, tx bun.Tx, ownerKind, ownerID string, ids []string, reason, why string, now time.Time) error {
 	by := ""
 	if ownerKind == auth.OwnerUser {
 		by = actorFor(why, ownerID)
 	}
-	if err := record(ctx, tx, recorded{action: "key.revoked", subjectKind: "key", subjectID: id, reason: why, by: by,
-		details: []string{"owner_kind", ownerKind, "owner_id", ownerID}}, now); err != nil {
+	slices.Sort(ids)
+	records := make([]audit.Record, len(ids))
+	for i, id := range ids {
+		var err error
+		records[i], err = recorded{action: "key.revoked", subjectKind: "key", subjectID: id, reason: why, by: by,
+			details: []string{"owner_kind", ownerKind, "owner_id", ownerID}}.record(ctx, now)
+		if err != nil {
+			return err
+		}
+	}
+	if err := audit.WriteAll(ctx, tx, records); err != nil {
 		return err
 	}
-	return appendEvent(ctx, tx, event.TypeKeyRevoked, ownerID, event.KeyRevoked{KeyID: id, OwnerKind: ownerKind, OwnerID: ownerID, Reason: reason}, now)
+	return s.refuseKeys(ctx, tx, ownerKind, ownerID, ids, reason, now.Add(rememberedKey), now)
 }
 
 // pauseKeys has gateways forget the keys of a suspended person. The keys stay:
 // the suspension is what the audit log tells.
 func (s *Endings) pauseKeys(ctx context.Context, tx bun.Tx, userID string, now time.Time) error {
 	var keys []string
-	if err := tx.NewRaw(`SELECT id FROM api_keys WHERE owner_kind = 'user' AND owner_id = ?`, userID).Scan(ctx, &keys); err != nil {
+	if err := tx.NewRaw(`SELECT id FROM api_keys WHERE owner_kind = 'user' AND owner_id = ? ORDER BY id`, userID).Scan(ctx, &keys); err != nil {
 		return err
 	}
-	for _, id := range keys {
-		if _, err := s.revoke(ctx, tx, auth.Revocation{Kind: auth.RevokedKey, ID: id, Until: now.Add(s.lifetime)}, now); err != nil {
-			return err
-		}
-		if err := appendEvent(ctx, tx, event.TypeKeyRevoked, userID, event.KeyRevoked{KeyID: id, OwnerKind: auth.OwnerUser, OwnerID: userID, Reason: auth.KeyEndedOwner}, now); err != nil {
+	return s.refuseKeys(ctx, tx, auth.OwnerUser, userID, keys, auth.KeyEndedOwner, now.Add(s.lifetime), now)
+}
+
+// refuseKeys tells gateways, and whoever follows the events, that keys of an
+// owner do not count.
+func (s *Endings) refuseKeys(ctx context.Context, tx bun.Tx, ownerKind, ownerID string, ids []string, reason string, until, now time.Time) error {
+	revoked := make([]auth.Revocation, len(ids))
+	told := make([]event.Event, len(ids))
+	for i, id := range ids {
+		revoked[i] = auth.Revocation{Kind: auth.RevokedKey, ID: id, Until: until}
+		var err error
+		told[i], err = event.New(event.SourceAuth, event.TypeKeyRevoked, ownerID, event.KeyRevoked{KeyID: id, OwnerKind: ownerKind, OwnerID: ownerID, Reason: reason}, now)
+		if err != nil {
 			return err
 		}
 	}
-	return nil
+	if _, err := s.revokeAll(ctx, tx, ownerID, revoked, now); err != nil {
+		return err
+	}
+	return outbox.AppendAll(ctx, tx, told)
 }
 
 func errOr(err, otherwise error) error {
