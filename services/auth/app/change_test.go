@@ -137,7 +137,7 @@ func TestChangeEmail(t *testing.T) {
 	if len(requested) != 1 || requested[0]["old_email"] != "ada@example.com" || requested[0]["email"] != "new@example.com" || requested[0]["address"] != "192.0.2.8" {
 		t.Errorf("events %v", requested)
 	}
-	if got := s.records("email.change_requested"); len(got) != 1 || got[0].Actor != ada.ID || len(got[0].Details) != 0 {
+	if got := s.records("email.change_requested"); len(got) != 1 || got[0].Actor != ada.ID || len(got[0].Details) != 1 || got[0].Details["session_id"] == "" {
 		t.Errorf("records %+v", got)
 	}
 	// In the browser in which somebody registered, too, following it is not enough.

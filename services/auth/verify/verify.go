@@ -115,7 +115,7 @@ func (e *Endpoint) showRegistration(w http.ResponseWriter, r *http.Request, id, 
 		e.meet(w, r, id, auth.PurposeVerifyEmail, true)
 		return
 	case lately:
-		q.Warning = "This is not the link of your registration in this browser. Confirm only if it was you who asked for this mail as well: a password that was chosen with it becomes that of the account."
+		q.Warning = "This is not the link of your registration in this browser. Confirm only if it was you who asked for this mail as well: a password that was chosen with it becomes that of the account. If in doubt, wait a minute, register again, and follow the newer mail."
 	}
 	e.ask(w, r, q)
 }
