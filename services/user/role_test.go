@@ -77,3 +77,15 @@ func TestAuthority(t *testing.T) {
 		})
 	}
 }
+
+// TestEscalationIsBrief: whoever asks for much does not make a long answer, nor
+// a long line in a log.
+func TestEscalationIsBrief(t *testing.T) {
+	many := slices.Repeat([]string{strings.Repeat("a", 60) + ":read"}, 500)
+	if text := (&Escalation{Permissions: many}).Error(); len(text) > 2000 || !strings.HasSuffix(text, ":read and 480 more") {
+		t.Errorf("%d bytes: %.100s … %s", len(text), text, text[len(text)-30:])
+	}
+	if text := (&Escalation{Permissions: many[:2]}).Error(); strings.Contains(text, "more") {
+		t.Error(text)
+	}
+}

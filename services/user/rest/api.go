@@ -88,7 +88,8 @@ func New(o Options) (*API, error) {
 	mux := http.NewServeMux()
 	a := &api{accounts: o.Accounts, preferences: o.Preferences, roles: o.Roles, logger: o.Logger, bodies: map[string]*huma.Schema{}, bodiless: map[string]bool{}}
 	config := huma.DefaultConfig("Gatehouse users", o.Version)
-	config.Info.Description = "People: accounts, profiles, preferences and roles. Errors are application/problem+json (RFC 9457)."
+	config.Info.Description = "People: accounts, profiles, preferences and roles. Errors are application/problem+json (RFC 9457): " +
+		"a bad query parameter or header is 400 invalid_parameter, a bad body 400 malformed or 422 invalid."
 	// huma's own document, docs and schema routes, and the $schema member that
 	// the default hook adds to every answer, stay off.
 	config.OpenAPIPath, config.DocsPath, config.SchemasPath = "", "", ""
