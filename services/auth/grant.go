@@ -35,8 +35,8 @@ type AuthorizationCode struct {
 	ExpiresAt     time.Time
 }
 
-// AccessTokenRecord remembers an access token that belongs to a grant, so that
-// it can be revoked with it.
+// AccessTokenRecord remembers an access token that belongs to a grant, or to a
+// client itself, so that it can be revoked with it.
 type AccessTokenRecord struct {
 	// ID is the token's jti.
 	ID        string
@@ -77,8 +77,8 @@ const (
 	RevokedSession = "session"
 	RevokedKey     = "key"
 	RevokedToken   = "jti"
-	// RevokedClient ends every access token of a client, those for itself too,
-	// which are stored nowhere.
+	// RevokedClient ends every access token of a client that is gone, those
+	// too that it would get in the meantime.
 	RevokedClient = "client"
 )
 

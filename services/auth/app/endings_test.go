@@ -191,6 +191,14 @@ func TestNoRecordNoChange(t *testing.T) {
 			c.Name = "other"
 			return clients.UpdateClient(ctx, c, bad)
 		},
+		"narrow client": func() error {
+			c, err := clients.Client(t.Context(), client.ClientID)
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.Name, c.UpdatedAt = "other", s.now()
+			return s.endings().NarrowClient(ctx, c, bad)
+		},
 		"rotate client secret": func() error {
 			_, err := clients.RotateClientSecret(ctx, auth.SecretRotation{ClientID: client.ClientID, Now: s.now(), Secret: auth.ClientSecret{ID: "01890000-0000-7000-8000-000000000002", Hash: []byte("x")}}, bad)
 			return err

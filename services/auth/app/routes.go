@@ -91,7 +91,7 @@ func (rt *router) oauth(o Options, p *parts) {
 			Families: p.refresh, Sessions: p.sessions, Revoker: p.endings, Accounts: o.Users, Minter: p.minter, Refresher: p.refresher,
 			Idle: o.Config.RefreshTokenIdle, Logger: o.Logger, Now: o.Now,
 		}),
-		token.NewClientCredentials(p.minter, p.recorder, o.Now),
+		token.NewClientCredentials(p.minter, p.clients, p.recorder, o.Now),
 	)
 	userinfoEndpoint := userinfo.New(userinfo.Options{Tokens: p.minter, Endings: p.sessions, Accounts: o.Users})
 	introspectEndpoint := introspect.New(introspect.Options{

@@ -58,7 +58,11 @@ func (a *API) update(w http.ResponseWriter, r *http.Request) (auth.Client, error
 	}
 	record = withChanges(record, before, after, changed)
 	after.UpdatedAt = a.Now()
-	if err := a.Store.UpdateClient(r.Context(), after, record); err != nil {
+	store := a.Store.UpdateClient
+	if loses(before, after) {
+		store = a.Ender.NarrowClient
+	}
+	if err := store(r.Context(), after, record); err != nil {
 		return before, err
 	}
 	a.Changed(r.Context(), string(identity.KindClient), before.ID)

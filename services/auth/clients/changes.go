@@ -59,13 +59,20 @@ func withChanges(r audit.Record, before, after auth.Client, changed []string) au
 	return r
 }
 
+// loses reports whether access tokens from before may allow more than the client
+// may have after.
+func loses(before, after auth.Client) bool {
+	return before.Admin && !after.Admin || len(missing(before.Scopes, after.Scopes)) > 0 ||
+		len(missing(before.GrantTypes, after.GrantTypes)) > 0 || len(missing(before.Resources, after.Resources)) > 0
+}
+
 func fromTo(before, after bool) string {
 	return strconv.FormatBool(before) + " to " + strconv.FormatBool(after)
 }
 
 // missing returns what of list is not in from.
-func missing(list, from []string) []string {
-	var gone []string
+func missing[S ~string](list, from []S) []S {
+	var gone []S
 	for _, s := range list {
 		if !slices.Contains(from, s) {
 			gone = append(gone, s)

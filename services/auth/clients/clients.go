@@ -44,8 +44,10 @@ type Store interface {
 	Changer
 }
 
-// Ender removes a client and all that it holds.
+// Ender ends what a client holds: all of it with the client, or its access
+// tokens with a change that takes something from it.
 type Ender interface {
+	NarrowClient(ctx context.Context, c auth.Client, r audit.Record) error
 	DeleteClient(ctx context.Context, id string, now time.Time) error
 }
 

@@ -85,24 +85,49 @@ func addSecret(ctx context.Context, tx bun.Tx, clientID string, secret auth.Clie
 }
 
 // UpdateClient changes the client of that version, with the record of it. It
-// returns [auth.ErrConflict] if it has another version by now or is gone.
+// returns [auth.ErrConflict] if it has another version by now or is gone. What
+// takes something from the client is [Endings.NarrowClient].
 func (s *Clients) UpdateClient(ctx context.Context, c auth.Client, r audit.Record) error {
 	err := s.db.InTx(ctx, func(ctx context.Context, tx bun.Tx) error {
-		result, err := tx.ExecContext(ctx, `UPDATE clients SET name = ?, redirect_uris = ?::text[], post_logout_redirect_uris = ?::text[], grant_types = ?::text[],
-				scopes = ?::text[], resources = ?::text[], token_endpoint_auth_method = ?, first_party = ?, admin = ?, updated_at = ?, version = version + 1
-			WHERE id = ? AND version = ?`,
-			c.Name, array(c.RedirectURIs), array(c.PostLogoutRedirectURIs), array(c.GrantTypes), array(c.Scopes), array(c.Resources),
-			string(c.TokenEndpointAuthMethod), c.FirstParty, c.Admin, clock(c.UpdatedAt), c.ID, c.Version)
-		if err != nil {
+		if err := updateClient(ctx, tx, c); err != nil {
 			return err
-		}
-		if n, err := result.RowsAffected(); err != nil || n == 0 {
-			return errOr(err, auth.ErrConflict)
 		}
 		return audit.Write(ctx, tx, r)
 	})
 	if err != nil {
 		return fmt.Errorf("update client %q: %w", c.ID, err)
+	}
+	return nil
+}
+
+func updateClient(ctx context.Context, tx bun.Tx, c auth.Client) error {
+	result, err := tx.ExecContext(ctx, `UPDATE clients SET name = ?, redirect_uris = ?::text[], post_logout_redirect_uris = ?::text[], grant_types = ?::text[],
+			scopes = ?::text[], resources = ?::text[], token_endpoint_auth_method = ?, first_party = ?, admin = ?, updated_at = ?, version = version + 1
+		WHERE id = ? AND version = ?`,
+		c.Name, array(c.RedirectURIs), array(c.PostLogoutRedirectURIs), array(c.GrantTypes), array(c.Scopes), array(c.Resources),
+		string(c.TokenEndpointAuthMethod), c.FirstParty, c.Admin, clock(c.UpdatedAt), c.ID, c.Version)
+	if err != nil {
+		return err
+	}
+	if n, err := result.RowsAffected(); err != nil || n == 0 {
+		return errOr(err, auth.ErrConflict)
+	}
+	return nil
+}
+
+// NoteClientToken notes an access token of the client's own, so that it ends
+// when the client may do less. It returns [auth.ErrConflict] if the client may
+// not do by now what c may. The lock makes a change at the same time either
+// prevent the token or find it.
+func (s *Clients) NoteClientToken(ctx context.Context, c auth.Client, t auth.AccessTokenRecord) error {
+	tag, err := s.db.Pool.Exec(ctx, `INSERT INTO client_access_tokens (id, client_id, expires_at)
+		SELECT $1::uuid, id, $2 FROM clients WHERE id = $3 AND scopes = $4 AND resources = $5 AND grant_types = $6 AND admin = $7 FOR SHARE`,
+		t.ID, clock(t.ExpiresAt), c.ID, list(c.Scopes), list(c.Resources), list(c.GrantTypes), c.Admin)
+	if err == nil && tag.RowsAffected() == 0 {
+		err = auth.ErrConflict
+	}
+	if err != nil {
+		return fmt.Errorf("note access token of client %q: %w", c.ID, err)
 	}
 	return nil
 }

@@ -24,6 +24,7 @@ func (s *Sweeper) Sweep(ctx context.Context, now time.Time) (removed int64, err 
 		keep         time.Duration
 	}{
 		{"issued_access_tokens", "expires_at", 0},
+		{"client_access_tokens", "expires_at", 0},
 		{"revocations", "expires_at", 0},
 		{"authorization_codes", "expires_at", day},
 		{"challenges", "expires_at", day},

@@ -2,6 +2,7 @@ package token
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"gatehouse.example/internal/audit"
@@ -17,10 +18,17 @@ type Recorder interface {
 	Record(ctx context.Context, r audit.Record) error
 }
 
-// ClientCredentials is the client credentials grant (RFC 6749 §4.4). It writes
-// nothing to the database: what it did is told to a Recorder.
+// Noter notes the access tokens of clients, so that they can be ended. It returns
+// [auth.ErrConflict] if the client may not do by now what it says that it may.
+type Noter interface {
+	NoteClientToken(ctx context.Context, c auth.Client, t auth.AccessTokenRecord) error
+}
+
+// ClientCredentials is the client credentials grant (RFC 6749 §4.4). What it did
+// changes nothing, so it is told to a Recorder.
 type ClientCredentials struct {
 	minter   Minter
+	noter    Noter
 	recorder Recorder
 	now      func() time.Time
 }
@@ -28,11 +36,11 @@ type ClientCredentials struct {
 var _ Grant = (*ClientCredentials)(nil)
 
 // NewClientCredentials returns the grant. now nil: time.Now.
-func NewClientCredentials(m Minter, r Recorder, now func() time.Time) *ClientCredentials {
+func NewClientCredentials(m Minter, n Noter, r Recorder, now func() time.Time) *ClientCredentials {
 	if now == nil {
 		now = time.Now
 	}
-	return &ClientCredentials{m, r, now}
+	return &ClientCredentials{m, n, r, now}
 }
 
 // Type implements [Grant].
@@ -57,6 +65,13 @@ func (g *ClientCredentials) Handle(ctx context.Context, client auth.Client, form
 		return Response{}, oauth.Errorf(oauth.InvalidTarget, "the client may not ask for this resource")
 	}
 	issued, err := record(g.minter, g.now())
+	if err != nil {
+		return Response{}, err
+	}
+	err = g.noter.NoteClientToken(ctx, client, issued)
+	if errors.Is(err, auth.ErrConflict) {
+		return Response{}, oauth.Errorf(oauth.InvalidScope, "what the client may have has just changed; ask again")
+	}
 	if err != nil {
 		return Response{}, err
 	}

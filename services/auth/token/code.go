@@ -115,6 +115,8 @@ func (g *CodeGrant) Handle(ctx context.Context, client auth.Client, form oauth.P
 	}
 	grant := code.Grant
 	grant.Audience = audience
+	// Never what the client lost since the person signed in.
+	grant.Scopes = auth.IntersectScopes(grant.Scopes, client.Scopes)
 	response, err := userTokens(g.Minter, grant, grant.Scopes, issued, account, code.Nonce)
 	response.RefreshToken = refresh
 	return response, err
@@ -160,7 +162,12 @@ func (g *CodeGrant) redeem(ctx context.Context, bound, code auth.AuthorizationCo
 func audienceOf(client auth.Client, grant auth.Grant, form oauth.Params) ([]string, error) {
 	wanted := form.Resources()
 	if len(wanted) == 0 {
-		return grant.Audience, nil
+		// Never what the client lost since the person signed in.
+		audience := auth.IntersectScopes(grant.Audience, append([]string{auth.DefaultAudience}, client.Resources...))
+		if len(audience) == 0 {
+			return nil, oauth.Errorf(oauth.InvalidTarget, "the client may not ask for this resource any more")
+		}
+		return audience, nil
 	}
 	audience, err := client.AudienceFor(wanted)
 	if err == nil && len(auth.IntersectScopes(audience, grant.Audience)) == len(audience) {
