@@ -24,6 +24,9 @@ type Options struct {
 	Notify Notify
 	// Attributes is what a profile's attributes must satisfy; nil allows none.
 	Attributes *Schema
+	// DeletedRetention is how long a deleted account can be restored; 0 is until
+	// it is erased.
+	DeletedRetention time.Duration
 	// Logger takes notices that could not be sent; nil is slog.Default.
 	Logger *slog.Logger
 }
@@ -34,12 +37,13 @@ type Accounts struct {
 	now        func() time.Time
 	notify     Notify
 	attributes *Schema
+	retention  time.Duration
 	logger     *slog.Logger
 }
 
 // NewAccounts returns the use cases on store.
 func NewAccounts(store Store, o Options) *Accounts {
-	a := &Accounts{store: store, now: o.Now, notify: o.Notify, attributes: o.Attributes, logger: o.Logger}
+	a := &Accounts{store: store, now: o.Now, notify: o.Notify, attributes: o.Attributes, retention: o.DeletedRetention, logger: o.Logger}
 	if a.now == nil {
 		a.now = time.Now
 	}

@@ -67,6 +67,10 @@ func (a *Accounts) Delete(ctx context.Context, id uuid.UUID, check func(User) er
 // [ErrNotDeleted], [ErrEmailTaken], [ErrUsernameTaken].
 func (a *Accounts) Restore(ctx context.Context, id uuid.UUID, check func(User) error) (User, error) {
 	restored, err := a.change(ctx, a.store.Revive, id, func(_ User, u *User) error {
+		// Its time is over, whether or not the sweeper came by.
+		if a.retention > 0 && !a.clock().Before(u.DeletedAt.Add(a.retention)) {
+			return ErrNotFound
+		}
 		if check != nil {
 			if err := check(*u); err != nil {
 				return err

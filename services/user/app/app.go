@@ -87,7 +87,8 @@ func New(_ context.Context, o Options) (*App, error) {
 		return nil, err
 	}
 	store := postgres.New(o.DB)
-	options := user.Options{Now: o.Now, Notify: notifier(o.Bus), Attributes: attributes, Logger: o.Logger}
+	options := user.Options{Now: o.Now, Notify: notifier(o.Bus), Attributes: attributes, Logger: o.Logger,
+		DeletedRetention: orDefault(o.Config.DeletedRetention, defaultDeletedRetention)}
 	a := &App{
 		accounts:    user.NewAccounts(store, options),
 		roles:       user.NewRoles(store, options),

@@ -13,10 +13,12 @@ import (
 const (
 	defaultPendingRetention = 24 * time.Hour
 	defaultDeletedRetention = 720 * time.Hour
-	// sweepInterval is how often the sweeper looks for what is over.
-	sweepInterval = 10 * time.Minute
-	sweepLease    = "user-sweep"
-	leaseTTL      = 30 * time.Second
+	// The sweeper looks ten times within the shorter retention, but not more
+	// nor less often than this.
+	minSweepInterval = time.Second
+	maxSweepInterval = 10 * time.Minute
+	sweepLease       = "user-sweep"
+	leaseTTL         = 30 * time.Second
 )
 
 func sweepMetric() *prometheus.CounterVec {
@@ -43,7 +45,8 @@ func (a *App) sweepOn(ctx context.Context) {
 }
 
 func (a *App) sweepEver(ctx context.Context) error {
-	tick := time.NewTicker(sweepInterval)
+	shorter := min(orDefault(a.config.PendingRetention, defaultPendingRetention), orDefault(a.config.DeletedRetention, defaultDeletedRetention))
+	tick := time.NewTicker(min(max(shorter/10, minSweepInterval), maxSweepInterval))
 	defer tick.Stop()
 	for {
 		if err := a.sweep(ctx); err != nil {

@@ -158,6 +158,10 @@ func violation(d *huma.ErrorDetail) problem.Violation {
 	case "query", "path", "header", "cookie":
 		return problem.Violation{In: place, Name: rest, Detail: d.Message}
 	case "body":
+		// What is missing is named by its own pointer, as what is wrong would be.
+		if name, ok := strings.CutSuffix(strings.TrimPrefix(d.Message, "expected required property "), " to be present"); ok && name != d.Message {
+			return problem.Violation{Pointer: pointer(rest) + "/" + escapes.Replace(name), Detail: "is required"}
+		}
 		return problem.Violation{Pointer: pointer(rest), Detail: d.Message}
 	}
 	return problem.Violation{Pointer: pointer(d.Location), Detail: d.Message}

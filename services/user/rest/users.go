@@ -3,6 +3,8 @@ package rest
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/json"
+	"errors"
 	"net/http"
 	"regexp"
 
@@ -103,7 +105,7 @@ func (a *api) create(ctx context.Context, in *createInput) (*createOutput, error
 		Origin: user.OriginAdministration, Key: key,
 	})
 	if err != nil {
-		return nil, err
+		return nil, asSent(in.RawBody, err)
 	}
 	return &createOutput{ETag: etag(u), Location: "/v1/users/" + u.ID.String(), Body: represent(u)}, nil
 }
@@ -164,9 +166,27 @@ func (a *api) patch(ctx context.Context, id, ifMatch string, raw []byte) (*userO
 		return apply(u, before, after)
 	})
 	if err != nil {
-		return nil, err
+		return nil, asSent(raw, err)
 	}
 	return output(u), nil
+}
+
+// asSent makes the pointers of violations lead to what was sent: the phone may
+// have come as /phone.
+func asSent(raw []byte, err error) error {
+	var bad *user.Invalid
+	var sent struct{ Phone *string }
+	if !errors.As(err, &bad) || json.Unmarshal(raw, &sent) != nil || sent.Phone == nil {
+		return err
+	}
+	there := &user.Invalid{}
+	for _, v := range bad.Violations {
+		if v.Pointer == "/profile/phone_number" {
+			v.Pointer = "/phone"
+		}
+		there.Add(v.Pointer, v.Detail)
+	}
+	return there
 }
 
 // mayChange refuses what the caller may not change: read-only members, and for
@@ -220,7 +240,7 @@ func (a *api) remove(ctx context.Context, id, ifMatch string) error {
 	}
 	// Everyone may end its own account, but not every application on its behalf.
 	if !who.permitted && !identity.PrincipalFrom(ctx).HasScope(rbac.UsersWrite) {
-		return lacks(rbac.UsersWrite)
+		return problem.Newf(http.StatusForbidden, "insufficient_scope", "this needs the scope %s", rbac.UsersWrite)
 	}
 	return a.accounts.Delete(ctx, who.id, func(u user.User) error {
 		if err := who.own(u); err != nil {
