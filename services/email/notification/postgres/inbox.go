@@ -67,7 +67,7 @@ func (s *Store) MarkAllRead(ctx context.Context, userID string, ids []string, no
 		if len(ids) == 0 {
 			return 0, nil
 		}
-		query = query.Where("id IN (?)", bun.In(ids))
+		query = query.Where("id IN (?)", bun.List(ids))
 	}
 	res, err := query.Exec(ctx)
 	if err != nil {
