@@ -115,7 +115,7 @@ func (a *API) reach(r *http.Request, write bool) (auth.APIKey, error) {
 	case owns(p, k), rbac.Allowed(p, rbac.KeysWrite), !write && rbac.Allowed(p, rbac.KeysRead):
 		return k, nil
 	case write && rbac.Allowed(p, rbac.KeysRead):
-		return auth.APIKey{}, problem.Newf(http.StatusForbidden, "insufficient_scope", "the permission %q is required", rbac.KeysWrite)
+		return auth.APIKey{}, rest.Lacks(rbac.KeysWrite)
 	}
 	return auth.APIKey{}, auth.ErrNotFound
 }
@@ -143,7 +143,7 @@ func (a *API) List(w http.ResponseWriter, r *http.Request) {
 		rest.Fail(w, r, err)
 		return
 	}
-	page, err := rest.ReadPage(r)
+	page, err := rest.ReadPage(r, "owner_id", "owner_kind")
 	if err != nil {
 		rest.Fail(w, r, err)
 		return
@@ -168,15 +168,15 @@ func listed(r *http.Request) (kind, id string, err error) {
 	}
 	switch {
 	case kind != auth.OwnerUser && kind != auth.OwnerClient:
-		return "", "", problem.New(http.StatusBadRequest, "invalid_query", "owner_kind must be user or client")
+		return "", "", rest.BadParameter("owner_kind", "must be user or client")
 	case id == "" || len(id) > 200 || !utf8.ValidString(id) || strings.ContainsRune(id, 0):
-		return "", "", problem.New(http.StatusBadRequest, "invalid_query", "owner_id must be the id of a user or client")
+		return "", "", rest.BadParameter("owner_id", "must be the id of a user or client")
 	}
 	p := identity.PrincipalFrom(r.Context())
 	if owns(p, auth.APIKey{OwnerKind: kind, OwnerID: id}) || rbac.Allowed(p, rbac.KeysRead) || rbac.Allowed(p, rbac.KeysWrite) {
 		return kind, id, nil
 	}
-	return "", "", problem.Newf(http.StatusForbidden, "insufficient_scope", "the permission %q is required", rbac.KeysRead)
+	return "", "", rest.Lacks(rbac.KeysRead)
 }
 
 // Read answers GET /v1/api-keys/{id}.

@@ -87,8 +87,9 @@ func TestKeyRequests(t *testing.T) {
 	}{
 		{"GET", "/v1/api-keys/x", "", "", 404, "not_found"},
 		{"GET", "/v1/api-keys/%00", "", "", 404, "not_found"},
-		{"GET", "/v1/api-keys?limit=0", "", "", 400, "invalid_limit"},
-		{"GET", "/v1/api-keys?cursor=!", "", "", 400, "invalid_cursor"},
+		{"GET", "/v1/api-keys?limit=0", "", "", 400, "invalid_parameter"},
+		{"GET", "/v1/api-keys?cursor=!", "", "", 400, "invalid_parameter"},
+		{"GET", "/v1/api-keys?user_id=x", "", "", 400, `"name":"user_id"`},
 		{"GET", "/v1/api-keys?owner_kind=role&owner_id=x", "", "", 400, "owner_kind"},
 		{"GET", "/v1/api-keys?owner_kind=user", "", "", 400, "owner_id"},
 		{"GET", "/v1/api-keys?owner_id=%00", "", "", 400, "owner_id"},

@@ -8,13 +8,14 @@ package audit
 
 import (
 	"context"
+	"maps"
 	"net/http"
+	"slices"
 	"time"
 
 	"gatehouse.example/internal/audit"
 	"gatehouse.example/internal/identity"
 	"gatehouse.example/internal/jsonhttp"
-	"gatehouse.example/internal/problem"
 	"gatehouse.example/internal/rbac"
 	"gatehouse.example/services/auth"
 	"gatehouse.example/services/auth/rest"
@@ -83,7 +84,7 @@ func (a *API) list(r *http.Request) (jsonhttp.List[View], error) {
 	if err != nil {
 		return jsonhttp.List[View]{}, err
 	}
-	page, err := rest.ReadPage(r)
+	page, err := rest.ReadPage(r, slices.Collect(maps.Keys(parameters))...)
 	if err != nil {
 		return jsonhttp.List[View]{}, err
 	}
@@ -112,5 +113,5 @@ func need(r *http.Request) error {
 	if rbac.Allowed(identity.PrincipalFrom(r.Context()), rbac.AuditRead) {
 		return nil
 	}
-	return problem.Newf(http.StatusForbidden, "insufficient_scope", "the permission %q is required", rbac.AuditRead)
+	return rest.Lacks(rbac.AuditRead)
 }

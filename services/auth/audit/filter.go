@@ -13,6 +13,7 @@ import (
 	"gatehouse.example/internal/audit"
 	"gatehouse.example/internal/problem"
 	"gatehouse.example/services/auth"
+	"gatehouse.example/services/auth/rest"
 )
 
 const maxParameterCharacters = 200
@@ -38,7 +39,7 @@ func readFilter(rawQuery string) (auth.AuditFilter, error) {
 	var f auth.AuditFilter
 	query, err := url.ParseQuery(rawQuery)
 	if err != nil {
-		return f, problem.New(http.StatusBadRequest, "invalid_query", "the query is not well-formed")
+		return f, problem.New(http.StatusBadRequest, rest.CodeParameter, "the query is not well-formed")
 	}
 	var wrong []problem.Violation
 	for name, values := range query {
@@ -63,7 +64,7 @@ func readFilter(rawQuery string) (auth.AuditFilter, error) {
 	}
 	if len(wrong) > 0 {
 		slices.SortFunc(wrong, func(a, b problem.Violation) int { return strings.Compare(a.Name, b.Name) })
-		return f, problem.New(http.StatusBadRequest, "invalid_query", "the query does not fit").With(wrong...)
+		return f, problem.New(http.StatusBadRequest, rest.CodeParameter, "the query does not fit").With(wrong...)
 	}
 	return f, nil
 }

@@ -16,7 +16,6 @@ import (
 	"gatehouse.example/internal/audit"
 	"gatehouse.example/internal/identity"
 	"gatehouse.example/internal/jsonhttp"
-	"gatehouse.example/internal/problem"
 	"gatehouse.example/internal/rbac"
 	"gatehouse.example/services/auth"
 	"gatehouse.example/services/auth/opaque"
@@ -112,7 +111,7 @@ func need(r *http.Request, permissions ...string) error {
 			return nil
 		}
 	}
-	return problem.Newf(http.StatusForbidden, "insufficient_scope", "the permission %q is required", permissions[0])
+	return rest.Lacks(permissions[0])
 }
 
 // Create answers POST /v1/clients.

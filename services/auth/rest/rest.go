@@ -8,7 +8,11 @@ package rest
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
+	"net/url"
+	"slices"
+	"strings"
 
 	"gatehouse.example/internal/jsonhttp"
 	"gatehouse.example/internal/problem"
@@ -46,16 +50,39 @@ type Page struct {
 	Limit int
 }
 
-// ReadPage reads the parameters limit and cursor.
-func ReadPage(r *http.Request) (Page, error) {
-	query := r.URL.Query()
+// ReadPage reads the parameters limit and cursor. Parameters besides these and
+// the others named are refused: a misspelt filter would show another list than
+// the reader thinks.
+func ReadPage(r *http.Request, others ...string) (Page, error) {
+	query, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return Page{}, problem.New(http.StatusBadRequest, CodeParameter, "the query is not well-formed")
+	}
+	for name := range query {
+		if name != "limit" && name != "cursor" && !slices.Contains(others, name) {
+			return Page{}, BadParameter(strings.ToValidUTF8(name, "?"), "is not known here")
+		}
+	}
 	limit, ok := jsonhttp.ParseLimit(query.Get("limit"))
 	if !ok {
-		return Page{}, problem.Newf(http.StatusBadRequest, "invalid_limit", "limit must be a number from 1 to %d", jsonhttp.MaxLimit)
+		return Page{}, BadParameter("limit", fmt.Sprintf("must be a number from 1 to %d", jsonhttp.MaxLimit))
 	}
 	after, ok := jsonhttp.ParseCursor(query.Get("cursor"))
 	if !ok {
-		return Page{}, problem.New(http.StatusBadRequest, "invalid_cursor", "cursor is not one that a list gave")
+		return Page{}, BadParameter("cursor", "is not one that a list gave")
 	}
 	return Page{After: after, Limit: limit}, nil
+}
+
+// CodeParameter is the code of the problem of a parameter that does not fit.
+const CodeParameter = "invalid_parameter"
+
+// BadParameter returns the problem of a query parameter that does not fit.
+func BadParameter(name, detail string) *problem.Problem {
+	return problem.New(http.StatusBadRequest, CodeParameter, name+" "+detail).With(problem.Violation{In: "query", Name: name, Detail: detail})
+}
+
+// Lacks returns the problem of a caller that lacks a permission.
+func Lacks(permission string) *problem.Problem {
+	return problem.Newf(http.StatusForbidden, "forbidden", "this needs the permission %s", permission)
 }

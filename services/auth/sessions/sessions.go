@@ -76,9 +76,9 @@ type View struct {
 // List answers GET /v1/sessions with the parameters user_id, limit and cursor,
 // the newest session first.
 func (a *API) List(w http.ResponseWriter, r *http.Request) {
-	page, err := rest.ReadPage(r)
+	page, err := rest.ReadPage(r, "user_id")
 	if err == nil && page.After != "" && uuid.Validate(page.After) != nil {
-		err = problem.New(http.StatusBadRequest, "invalid_cursor", "cursor is not one that a list gave")
+		err = rest.BadParameter("cursor", "is not one that a list gave")
 	}
 	if err != nil {
 		rest.Fail(w, r, err)
@@ -112,7 +112,7 @@ func whose(r *http.Request, caller identity.Principal, permission string) (strin
 	case id == "" && caller.Kind == identity.KindUser:
 		return caller.Subject, nil
 	case caller.Kind != identity.KindUser && !rbac.Allowed(caller, permission):
-		return "", lacks(permission)
+		return "", rest.Lacks(permission)
 	case id == "":
 		return "", problem.New(http.StatusBadRequest, "user_id_required", "a client has no sessions; say whose by user_id")
 	case uuid.Validate(id) != nil || len(id) != 36:
@@ -120,20 +120,16 @@ func whose(r *http.Request, caller identity.Principal, permission string) (strin
 	case caller.Kind == identity.KindUser && id == caller.Subject:
 		return id, nil
 	case !rbac.Allowed(caller, permission):
-		return "", lacks(permission)
+		return "", rest.Lacks(permission)
 	}
 	return id, nil
-}
-
-func lacks(permission string) *problem.Problem {
-	return problem.Newf(http.StatusForbidden, "forbidden", "the sessions of others need %s", permission)
 }
 
 // Delete answers DELETE /v1/sessions/{id}.
 func (a *API) Delete(w http.ResponseWriter, r *http.Request) {
 	caller := identity.PrincipalFrom(r.Context())
 	if caller.Kind != identity.KindUser && !rbac.Allowed(caller, rbac.SessionsWrite) {
-		rest.Fail(w, r, lacks(rbac.SessionsWrite))
+		rest.Fail(w, r, rest.Lacks(rbac.SessionsWrite))
 		return
 	}
 	session, err := a.Store.Session(r.Context(), r.PathValue("id"))
