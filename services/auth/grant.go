@@ -97,5 +97,8 @@ type Rotation struct {
 	IdleExpiresAt time.Time
 	// Issued is the access token that goes with the successor.
 	Issued AccessTokenRecord
+	// Client is what the token was made for: if the client may do something else
+	// by now, there is no rotation.
+	Client Client
 	Now    time.Time
 }

@@ -126,3 +126,51 @@ func TestTokensWhileClientIsNarrowed(t *testing.T) {
 		t.Errorf("a token for what the client was before: %v", err)
 	}
 }
+
+// TestRefreshWhileClientIsNarrowed refreshes tokens of people meanwhile: none
+// with the old scopes outlives the change.
+func TestRefreshWhileClientIsNarrowed(t *testing.T) {
+	s := start(t)
+	client := s.register(`{"name":"m","type":"confidential","redirect_uris":["https://app.example/cb"],"grant_types":["authorization_code","refresh_token"],
+		"scopes":["openid","offline_access","users:read"]}`)
+	store := postgres.NewClients(s.db)
+	before, err := store.Client(t.Context(), client.ClientID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	families := postgres.NewRefresh(s.db)
+	family := auth.RefreshFamily{}
+	now := s.now()
+	_, err = s.db.Pool.Exec(t.Context(), `INSERT INTO refresh_families (id, client_id, user_id, session_id, scopes, audience, auth_time, current_hash, rotated_at, created_at, expires_at, idle_expires_at)
+		VALUES ('01890000-0000-7000-8000-0000000000f1', $1, '01890000-0000-7000-8000-0000000000a1', '01890000-0000-7000-8000-0000000000b1', '{openid,offline_access,users:read}', '{gatehouse}', $2, '\x01', $2, $2, $3, $3)`,
+		client.ClientID, now, now.Add(time.Hour))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if family, err = families.Family(t.Context(), "01890000-0000-7000-8000-0000000000f1"); err != nil {
+		t.Fatal(err)
+	}
+	s.call(operator(), "PATCH", "/v1/clients/"+client.ClientID, `{"scopes":["openid","offline_access"]}`).want(t, 200)
+	rotation := auth.Rotation{
+		FamilyID: family.ID, ClientID: client.ClientID, PresentedHash: []byte{1}, SuccessorHash: []byte{2}, IdleExpiresAt: now.Add(time.Hour),
+		Issued: auth.AccessTokenRecord{ID: "01890000-0000-7000-8000-000000000001", ExpiresAt: now.Add(time.Minute)}, Client: before, Now: now,
+	}
+	if err := families.Rotate(t.Context(), rotation); !errors.Is(err, auth.ErrConflict) {
+		t.Errorf("a token for what the client was before: %v", err)
+	}
+	if rotation.Client, err = store.Client(t.Context(), client.ClientID); err != nil {
+		t.Fatal(err)
+	}
+	if err := families.Rotate(t.Context(), rotation); err != nil {
+		t.Errorf("a token for what the client is: %v", err)
+	}
+	rotation.Client = before
+	rotation.Issued.ID = "01890000-0000-7000-8000-000000000002"
+	if err := families.Repeat(t.Context(), rotation, now.Add(-time.Minute)); !errors.Is(err, auth.ErrConflict) {
+		t.Errorf("the same again for what the client was before: %v", err)
+	}
+	// Past the grace it is a replay, whatever the client is.
+	if err := families.Repeat(t.Context(), rotation, now.Add(time.Minute)); !errors.Is(err, auth.ErrConsumed) {
+		t.Errorf("a replay: %v", err)
+	}
+}

@@ -115,14 +115,24 @@ func updateClient(ctx context.Context, tx bun.Tx, c auth.Client) error {
 	return nil
 }
 
+// sameClient selects and locks the client whose rights are those of the five
+// arguments from the nth on, see [sameClientArguments].
+func sameClient(n int) string {
+	return fmt.Sprintf("SELECT id FROM clients WHERE id = $%d AND scopes = $%d AND resources = $%d AND grant_types = $%d AND admin = $%d FOR SHARE", n, n+1, n+2, n+3, n+4)
+}
+
+func sameClientArguments(c auth.Client) []any {
+	return []any{c.ID, list(c.Scopes), list(c.Resources), list(c.GrantTypes), c.Admin}
+}
+
 // NoteClientToken notes an access token of the client's own, so that it ends
 // when the client may do less. It returns [auth.ErrConflict] if the client may
 // not do by now what c may. The lock makes a change at the same time either
 // prevent the token or find it.
 func (s *Clients) NoteClientToken(ctx context.Context, c auth.Client, t auth.AccessTokenRecord) error {
-	tag, err := s.db.Pool.Exec(ctx, `INSERT INTO client_access_tokens (id, client_id, expires_at)
-		SELECT $1::uuid, id, $2 FROM clients WHERE id = $3 AND scopes = $4 AND resources = $5 AND grant_types = $6 AND admin = $7 FOR SHARE`,
-		t.ID, clock(t.ExpiresAt), c.ID, list(c.Scopes), list(c.Resources), list(c.GrantTypes), c.Admin)
+	tag, err := s.db.Pool.Exec(ctx, `WITH client AS (`+sameClient(3)+`)
+		INSERT INTO client_access_tokens (id, client_id, expires_at) SELECT $1::uuid, id, $2 FROM client`,
+		append([]any{t.ID, clock(t.ExpiresAt)}, sameClientArguments(c)...)...)
 	if err == nil && tag.RowsAffected() == 0 {
 		err = auth.ErrConflict
 	}

@@ -49,20 +49,21 @@ func (s *Codes) Code(ctx context.Context, hash []byte) (auth.AuthorizationCode, 
 // # Errors
 //
 // [auth.ErrConsumed], [auth.ErrExpired], [auth.ErrMismatch], [auth.ErrRevoked]
-// if the session was ended, or [auth.ErrNotFound].
-func (s *Codes) RedeemCode(ctx context.Context, bound auth.AuthorizationCode, issued auth.AccessTokenRecord, refresh *auth.RefreshFamily, now time.Time) error {
+// if the session was ended, [auth.ErrConflict] if the client may do something
+// else by now than client says, or [auth.ErrNotFound].
+func (s *Codes) RedeemCode(ctx context.Context, client auth.Client, bound auth.AuthorizationCode, issued auth.AccessTokenRecord, refresh *auth.RefreshFamily, now time.Time) error {
 	var refreshHash []byte
 	end, idle := now, now
 	if refresh != nil {
 		refreshHash, end, idle = refresh.CurrentHash, refresh.ExpiresAt, refresh.IdleExpiresAt
 	}
 	var grantID string
-	err := s.db.Pool.QueryRow(ctx, `WITH live AS (
+	err := s.db.Pool.QueryRow(ctx, `WITH client AS (`+sameClient(11)+`), live AS (
 			SELECT id FROM sessions WHERE id = (SELECT session_id FROM authorization_codes WHERE hash = $1) AND ended_at IS NULL FOR SHARE
 		), redeemed AS (
 			UPDATE authorization_codes SET consumed_at = $5
 			WHERE hash = $1 AND client_id = $2 AND redirect_uri = $3 AND code_challenge = $4 AND consumed_at IS NULL AND expires_at > $5
-			  AND session_id IN (SELECT id FROM live)
+			  AND session_id IN (SELECT id FROM live) AND client_id IN (SELECT id FROM client)
 			RETURNING grant_id, client_id, user_id, session_id, scopes, audience, auth_time
 		), issued AS (
 			INSERT INTO issued_access_tokens (id, grant_id, expires_at) SELECT $6::uuid, grant_id, $7 FROM redeemed
@@ -71,7 +72,8 @@ func (s *Codes) RedeemCode(ctx context.Context, bound auth.AuthorizationCode, is
 			SELECT grant_id, client_id, user_id, session_id, scopes, audience, auth_time, $8, $5, $5, $9, $10 FROM redeemed WHERE $8::bytea IS NOT NULL
 		)
 		SELECT grant_id FROM redeemed`,
-		bound.Hash, bound.ClientID, bound.RedirectURI, bound.CodeChallenge, clock(now), issued.ID, clock(issued.ExpiresAt), refreshHash, clock(end), clock(idle)).Scan(&grantID)
+		append([]any{bound.Hash, bound.ClientID, bound.RedirectURI, bound.CodeChallenge, clock(now), issued.ID, clock(issued.ExpiresAt), refreshHash, clock(end), clock(idle)},
+			sameClientArguments(client)...)...).Scan(&grantID)
 	if err == nil {
 		return nil
 	}
@@ -82,9 +84,10 @@ func (s *Codes) RedeemCode(ctx context.Context, bound auth.AuthorizationCode, is
 }
 
 func (s *Codes) whyNotRedeemed(ctx context.Context, bound auth.AuthorizationCode, now time.Time) error {
-	var consumed, alive, matches bool
-	err := s.db.Pool.QueryRow(ctx, `SELECT consumed_at IS NOT NULL, expires_at > $5, client_id = $2 AND redirect_uri = $3 AND code_challenge = $4
-		FROM authorization_codes WHERE hash = $1`, bound.Hash, bound.ClientID, bound.RedirectURI, bound.CodeChallenge, clock(now)).Scan(&consumed, &alive, &matches)
+	var consumed, alive, matches, live bool
+	err := s.db.Pool.QueryRow(ctx, `SELECT consumed_at IS NOT NULL, expires_at > $5, client_id = $2 AND redirect_uri = $3 AND code_challenge = $4,
+			EXISTS (SELECT FROM sessions WHERE id = session_id AND ended_at IS NULL)
+		FROM authorization_codes WHERE hash = $1`, bound.Hash, bound.ClientID, bound.RedirectURI, bound.CodeChallenge, clock(now)).Scan(&consumed, &alive, &matches, &live)
 	switch {
 	case err != nil:
 		return notFound("redeem authorization code", err)
@@ -94,6 +97,8 @@ func (s *Codes) whyNotRedeemed(ctx context.Context, bound auth.AuthorizationCode
 		return fmt.Errorf("redeem authorization code: %w", auth.ErrExpired)
 	case !matches:
 		return fmt.Errorf("redeem authorization code: %w", auth.ErrMismatch)
+	case live:
+		return fmt.Errorf("redeem authorization code: %w", auth.ErrConflict)
 	}
 	return fmt.Errorf("redeem authorization code: %w", auth.ErrRevoked)
 }

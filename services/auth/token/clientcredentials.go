@@ -70,7 +70,7 @@ func (g *ClientCredentials) Handle(ctx context.Context, client auth.Client, form
 	}
 	err = g.noter.NoteClientToken(ctx, client, issued)
 	if errors.Is(err, auth.ErrConflict) {
-		return Response{}, oauth.Errorf(oauth.InvalidScope, "what the client may have has just changed; ask again")
+		return Response{}, justChanged()
 	}
 	if err != nil {
 		return Response{}, err

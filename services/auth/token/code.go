@@ -17,7 +17,7 @@ type Codes interface {
 	Code(ctx context.Context, hash []byte) (auth.AuthorizationCode, error)
 	// RedeemCode consumes the code by one statement if it is bound to what
 	// bound says, or returns [auth.ErrConsumed] and other reasons.
-	RedeemCode(ctx context.Context, bound auth.AuthorizationCode, issued auth.AccessTokenRecord, refresh *auth.RefreshFamily, now time.Time) error
+	RedeemCode(ctx context.Context, client auth.Client, bound auth.AuthorizationCode, issued auth.AccessTokenRecord, refresh *auth.RefreshFamily, now time.Time) error
 }
 
 // Revoker ends grants.
@@ -110,7 +110,7 @@ func (g *CodeGrant) Handle(ctx context.Context, client auth.Client, form oauth.P
 		Grant: auth.Grant{ClientID: client.ID}, Hash: code.Hash,
 		RedirectURI: form.Get("redirect_uri"), CodeChallenge: auth.CodeChallenge(form.Get("code_verifier")),
 	}
-	if err := g.redeem(ctx, bound, code, issued, family); err != nil {
+	if err := g.redeem(ctx, client, bound, code, issued, family); err != nil {
 		return Response{}, err
 	}
 	grant := code.Grant
@@ -137,8 +137,8 @@ func (g *CodeGrant) prepare(client auth.Client, code auth.AuthorizationCode) (is
 	return issued, family, refresh, nil
 }
 
-func (g *CodeGrant) redeem(ctx context.Context, bound, code auth.AuthorizationCode, issued auth.AccessTokenRecord, family *auth.RefreshFamily) error {
-	err := g.Codes.RedeemCode(ctx, bound, issued, family, g.Now())
+func (g *CodeGrant) redeem(ctx context.Context, client auth.Client, bound, code auth.AuthorizationCode, issued auth.AccessTokenRecord, family *auth.RefreshFamily) error {
+	err := g.Codes.RedeemCode(ctx, client, bound, issued, family, g.Now())
 	switch {
 	case err == nil:
 		return nil
@@ -153,6 +153,8 @@ func (g *CodeGrant) redeem(ctx context.Context, bound, code auth.AuthorizationCo
 		return invalidGrant()
 	case errors.Is(err, auth.ErrNotFound), errors.Is(err, auth.ErrExpired), errors.Is(err, auth.ErrMismatch), errors.Is(err, auth.ErrRevoked):
 		return invalidGrant()
+	case errors.Is(err, auth.ErrConflict):
+		return justChanged()
 	}
 	return err
 }

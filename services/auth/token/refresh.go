@@ -100,7 +100,7 @@ func (g *RefreshGrant) Handle(ctx context.Context, client auth.Client, form oaut
 	if err != nil {
 		return Response{}, err
 	}
-	successor, issued, err := g.rotate(ctx, family, presented)
+	successor, issued, err := g.rotate(ctx, client, family, presented)
 	if err != nil {
 		return Response{}, err
 	}
@@ -176,7 +176,7 @@ func narrow(form oauth.Params, client auth.Client, family auth.RefreshFamily) ([
 // rotate exchanges the presented token for its successor. One that was used
 // before ends the family (RFC 9700 §4.14.2), unless it is the last one, just
 // used, and its successor is not.
-func (g *RefreshGrant) rotate(ctx context.Context, family auth.RefreshFamily, presented string) (successor string, issued auth.AccessTokenRecord, err error) {
+func (g *RefreshGrant) rotate(ctx context.Context, client auth.Client, family auth.RefreshFamily, presented string) (successor string, issued auth.AccessTokenRecord, err error) {
 	now := g.Now()
 	if successor, err = g.Refresher.Next(presented); err != nil {
 		return "", issued, invalidGrant()
@@ -186,7 +186,7 @@ func (g *RefreshGrant) rotate(ctx context.Context, family auth.RefreshFamily, pr
 	}
 	r := auth.Rotation{
 		FamilyID: family.ID, ClientID: family.ClientID, PresentedHash: opaque.Hash(presented), SuccessorHash: opaque.Hash(successor),
-		IdleExpiresAt: now.Add(g.Idle), Issued: issued, Now: now,
+		IdleExpiresAt: now.Add(g.Idle), Issued: issued, Client: client, Now: now,
 	}
 	err = g.Families.Rotate(ctx, r)
 	if errors.Is(err, auth.ErrConsumed) {
@@ -204,6 +204,8 @@ func (g *RefreshGrant) rotate(ctx context.Context, family auth.RefreshFamily, pr
 		return "", issued, invalidGrant()
 	case errors.Is(err, auth.ErrNotFound), errors.Is(err, auth.ErrExpired), errors.Is(err, auth.ErrMismatch), errors.Is(err, auth.ErrRevoked):
 		return "", issued, invalidGrant()
+	case errors.Is(err, auth.ErrConflict):
+		return "", issued, justChanged()
 	}
 	return "", issued, err
 }

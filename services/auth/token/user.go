@@ -54,6 +54,11 @@ func userTokens(m Minter, grant auth.Grant, scopes []string, issued auth.AccessT
 	return r, err
 }
 
+// justChanged tells a client whose rights were changed while a token was made.
+func justChanged() *oauth.Error {
+	return oauth.Errorf(oauth.InvalidScope, "what the client may have has just changed; ask again")
+}
+
 // invalidGrant is the one answer for every code and refresh token that is not
 // good (RFC 6749 §5.2): which reason it is helps only a thief.
 func invalidGrant() *oauth.Error {

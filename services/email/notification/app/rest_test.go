@@ -68,7 +68,7 @@ func TestInbox(t *testing.T) {
 	}
 	// Nothing is marked for a body that is not understood.
 	for _, path := range []string{"/read", "/" + ids[1] + "/read"} {
-		for _, body := range []string{`{"zz":1}`, `[]`, `{"a":`, "{\"ids\":[\"\xff\"]}", `{"ids":["x"]}`, `{"ids":"` + ids[1] + `"}`} {
+		for _, body := range []string{`{"zz":1}`, `[]`, `{"a":`, "{\"ids\":[\"\xff\"]}", `{"ids":["x"]}`, `{"ids":null}`, `{"ids":"` + ids[1] + `"}`} {
 			if got := a.do(person(ada), "POST", rest.Root+path, body); got.status != http.StatusUnprocessableEntity && got.status != http.StatusBadRequest {
 				t.Errorf("%s %q: %d", path, body, got.status)
 			}

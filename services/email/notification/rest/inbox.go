@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"strconv"
 
+	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/uuid"
 
 	"gatehouse.example/internal/database"
@@ -88,14 +89,21 @@ const maxMarked = 200
 // readAll marks all as read, or those that the body names.
 func (a *API) readAll(w http.ResponseWriter, r *http.Request) error {
 	var body struct {
-		IDs *[]string `json:"ids"`
+		IDs jsontext.Value `json:"ids"`
 	}
 	if err := jsonhttp.ReadOptional(w, r, &body); err != nil {
 		return err
 	}
 	var ids []string
 	if body.IDs != nil {
-		ids = append([]string{}, *body.IDs...)
+		ids = []string{}
+		// A null that meant nothing would mark all.
+		if body.IDs.Kind() != '[' {
+			return jsonhttp.Invalid(problem.Violation{Pointer: "/ids", Detail: "must be an array"})
+		}
+		if err := jsonhttp.Decode(body.IDs, "/ids", &ids); err != nil {
+			return err
+		}
 		if len(ids) > maxMarked {
 			return jsonhttp.Invalid(problem.Violation{Pointer: "/ids", Detail: "must not have more than " + strconv.Itoa(maxMarked) + " entries"})
 		}
