@@ -1,8 +1,6 @@
 package config
 
 import (
-	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"net"
@@ -13,7 +11,6 @@ import (
 	"time"
 
 	"gatehouse.example/gateway/exchange"
-	"gatehouse.example/gateway/filter"
 )
 
 func (b *builder) listeners() {
@@ -122,53 +119,6 @@ func (b *builder) duration(at string, from *time.Duration, to *time.Duration) {
 	}
 	*to = *from
 }
-
-func (b *builder) filters() {
-	for _, name := range slices.Sorted(maps.Keys(b.raw.Filters)) {
-		raw, at := b.raw.Filters[name], "filters."+name
-		spec := filter.Spec{
-			Name: name, Module: raw.Module, SHA256: strings.ToLower(raw.SHA256), Grants: raw.Grants,
-			Limits: filter.Limits{
-				Memory: int64(raw.Limits.Memory), Fuel: raw.Limits.Fuel, Instances: raw.Limits.Instances,
-			},
-		}
-		spec.Module = b.module(at+".module", raw.Module)
-		if raw.Config != nil {
-			var err error
-			if spec.Config, err = json.Marshal(raw.Config); err != nil {
-				b.add(at+".config", "config: %w", err)
-			}
-		}
-		var err error
-		if spec.OnError, err = filter.ParseOnError(raw.OnError); err != nil {
-			b.add(at+".on_error", "%w", err)
-		}
-		if spec.OnError == filter.Skip && spec.Authenticates() {
-			b.add(at+".on_error", "on_error: skip is not allowed for filter %q, which authenticates (grants key or jwt): its failure would let anyone pass", name)
-		}
-		if digest, err := hex.DecodeString(spec.SHA256); err != nil || (len(digest) != 0 && len(digest) != 32) {
-			b.add(at+".sha256", "sha256: want 64 hex digits")
-		}
-		if l := spec.Limits; l.Memory < 0 || l.Fuel < 0 || l.Instances < 0 {
-			b.add(at+".limits", "limits must not be negative")
-		}
-		b.Filters = append(b.Filters, spec)
-	}
-}
-
-func (b *builder) module(at, module string) string {
-	scheme, rest, ok := strings.Cut(module, ":")
-	switch {
-	case ok && scheme == "builtin" && rest != "":
-		return module
-	case ok && scheme == "file" && rest != "":
-		return "file:" + b.path(rest)
-	}
-	b.add(at, "module %q: want builtin:NAME or file:PATH", module)
-	return module
-}
-
-func modulePath(module string) (string, bool) { return strings.CutPrefix(module, "file:") }
 
 func (b *builder) upstreams() {
 	for _, name := range slices.Sorted(maps.Keys(b.raw.Upstreams)) {

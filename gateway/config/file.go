@@ -45,18 +45,42 @@ type fileVersions struct {
 }
 
 type fileFilter struct {
-	Module  string           `yaml:"module"`
-	SHA256  string           `yaml:"sha256"`
-	Config  any              `yaml:"config"`
-	Grants  []string         `yaml:"grants"`
-	OnError string           `yaml:"on_error"`
-	Limits  fileFilterLimits `yaml:"limits"`
+	Module      string            `yaml:"module"`
+	SHA256      string            `yaml:"sha256"`
+	Signature   *fileSignature    `yaml:"signature"`
+	Config      any               `yaml:"config"`
+	Grants      []string          `yaml:"grants"`
+	OnError     string            `yaml:"on_error"`
+	Limits      fileFilterLimits  `yaml:"limits"`
+	Environment map[string]string `yaml:"environment"`
+	Directories map[string]string `yaml:"directories"`
+	HTTP        fileFilterHTTP    `yaml:"http"`
+}
+
+type fileSignature struct {
+	PublicKey string `yaml:"public_key"`
+	Value     string `yaml:"value"`
+	File      string `yaml:"file"`
+}
+
+type fileFilterHTTP struct {
+	Allow []string `yaml:"allow"`
 }
 
 type fileFilterLimits struct {
-	Memory    kit.Bytes `yaml:"memory"`
-	Fuel      int64     `yaml:"fuel"`
-	Instances int       `yaml:"instances"`
+	Memory        kit.Bytes     `yaml:"memory"`
+	Fuel          int64         `yaml:"fuel"`
+	StartFuel     int64         `yaml:"start_fuel"`
+	CallDepth     int           `yaml:"call_depth"`
+	TableElements int           `yaml:"table_elements"`
+	Module        kit.Bytes     `yaml:"module"`
+	Instances     int           `yaml:"instances"`
+	Queue         int           `yaml:"queue"`
+	QueueTimeout  time.Duration `yaml:"queue_timeout"`
+	HostTime      time.Duration `yaml:"host_time"`
+	Body          kit.Bytes     `yaml:"body"`
+	LogLines      int           `yaml:"log_lines"`
+	KV            kit.Bytes     `yaml:"kv"`
 }
 
 type fileUpstream struct {

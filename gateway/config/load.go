@@ -92,3 +92,12 @@ func (b *builder) path(p string) string {
 	b.Files = append(b.Files, p)
 	return p
 }
+
+// folder resolves the path of a folder, whose content is not part of the
+// configuration.
+func (b *builder) folder(p string) string {
+	if !filepath.IsAbs(p) {
+		p = filepath.Join(b.base, p)
+	}
+	return p
+}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"time"
 )
 
 // Spec is one entry under "filters" in the gateway's configuration, checked
@@ -12,31 +13,81 @@ import (
 type Spec struct {
 	// Name is the key under "filters".
 	Name string
-	// Module is "builtin:NAME" or "file:" with an absolute path.
+	// Module is "builtin:NAME", "file:" with an absolute path, or an https URL.
 	Module string
 	// SHA256 is the pinned digest of the module in lower case hex; empty pins
-	// nothing.
+	// nothing. An https module needs it.
 	SHA256 string
+	// Signature demands a signature over the module's bytes; nil demands none.
+	Signature *Signature
 	// Config is handed to the filter as it is; nil where there is none.
 	Config json.RawMessage
 	// Grants are the host capabilities that the filter may use beyond the
-	// plain ones, for example "jwt", "key", "kv", "headers.sensitive".
+	// plain ones: those of gatehouse.example/pluginspec/filter/v1.
 	Grants []string
 	// OnError says what a failure of the filter means for a request.
 	OnError OnError
 	// Limits bound what one call may use. A zero field means the builder's
 	// default.
 	Limits Limits
+	// Environment are the guest's environment variables.
+	Environment map[string]string
+	// Directories are folders that the guest may read, by its own paths:
+	// absolute paths of the host.
+	Directories map[string]string
+	// HTTP is where http_call may go.
+	HTTP HTTP
 }
 
-// Limits bound what a filter may use.
+// Signature says who must have signed a module (Ed25519, RFC 8032), over its
+// bytes.
+type Signature struct {
+	// PublicKey is the key of 32 bytes.
+	PublicKey []byte
+	// Value is the signature of 64 bytes; File is the absolute path of a file
+	// that holds it (64 bytes, or base64). One of them is set.
+	Value []byte
+	File  string
+}
+
+// HTTP says where http_call may go.
+type HTTP struct {
+	// Allow are URLs: a request's must begin with one of them, whole segments
+	// of its path compared. http is for the machine itself alone.
+	Allow []string
+}
+
+// Limits bound what a filter may use. The zero value of a field means the
+// builder's default.
 type Limits struct {
-	// Memory is the guest memory of one instance in bytes.
+	// Memory is the linear memory of one instance in bytes.
 	Memory int64
-	// Fuel is the number of fuel units that one call may burn.
+	// Fuel is the number of units that one call may burn; a unit is one
+	// operator.
 	Fuel int64
+	// StartFuel is that of everything before the first request.
+	StartFuel int64
+	// CallDepth is how deep a guest's functions may call one another.
+	CallDepth int
+	// TableElements is the size of the guest's tables together.
+	TableElements int
+	// ModuleBytes is the size of the module.
+	ModuleBytes int64
 	// Instances is the number of instances that may exist at the same time.
 	Instances int
+	// Queue is how many requests may wait for an instance, QueueTimeout how
+	// long.
+	Queue        int
+	QueueTimeout time.Duration
+	// HostTime bounds all waiting for the host (http_call, verification, shared
+	// limits) during one call.
+	HostTime time.Duration
+	// Body bounds a body that the guest reads or writes, in bytes.
+	Body int64
+	// LogLines is the number of lines a second that it may log.
+	LogLines int
+	// KV is the size in bytes of what it may remember.
+	KV int64
 }
 
 // The grants that let a filter set the principal.

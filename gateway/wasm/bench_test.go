@@ -129,13 +129,14 @@ func BenchmarkInstantiate(b *testing.B) {
 // BenchmarkLimiter measures limit_take without a guest.
 func BenchmarkLimiter(b *testing.B) {
 	l := capability.NewLimiter(capability.LimiterOptions{})
-	p, err := l.Policy("f", 1_000_000, time.Second, 1_000_000)
+	p, err := l.Policy("f", []byte(`{"windows":[{"rate":1000000,"per_ns":1000000000,"burst":1000000}]}`))
 	if err != nil {
 		b.Fatal(err)
 	}
 	key := []byte("a10.0.0.1")
+	var states [1]capability.Limit
 	b.ReportAllocs()
 	for b.Loop() {
-		l.Take(p, key, 1)
+		l.Take(b.Context(), p, key, 1, states[:])
 	}
 }

@@ -32,16 +32,13 @@ type wasmFilter struct {
 
 var _ filter.Filter = (*wasmFilter)(nil)
 
-// grants are those that a configuration may name. "kv" is part of the public
-// contract; a filter that imports it does not start yet.
-var grants = []string{filterv1.GrantToken, filterv1.GrantKey, filterv1.GrantSensitiveHeaders, "kv"}
 
 // Build implements [filter.Builder]: it compiles the module, starts a first
 // instance with the configuration, and checks what it needs.
 func (h *Host) Build(ctx context.Context, s filter.Spec) (filter.Filter, error) {
 	for _, g := range s.Grants {
-		if !slices.Contains(grants, g) {
-			return nil, fmt.Errorf("grants: %q is unknown; there are %q", g, grants)
+		if !slices.Contains(filterv1.Grants(), g) {
+			return nil, fmt.Errorf("grants: %q is unknown; there are %q", g, filterv1.Grants())
 		}
 	}
 	binary, err := h.readModule(&s)

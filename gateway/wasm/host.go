@@ -48,9 +48,9 @@ type Options struct {
 	Limiter *capability.Limiter
 	// Tokens verifies access tokens; nil means that filters are told that
 	// nobody does.
-	Tokens *capability.TokenVerifier
+	Tokens capability.Tokens
 	// Keys verifies API keys; nil likewise.
-	Keys *capability.KeyVerifier
+	Keys capability.Keys
 	// Limits are used where a filter's own are zero. Zero fields mean
 	// DefaultMemory, and twice as many instances as CPUs (at least four), or
 	// eight times for a filter with a response phase, which keeps its instance

@@ -217,7 +217,7 @@ func (r *Request) Attribute(name string) (string, bool) {
 // Status is what the gateway says about a credential.
 type Status = filterv1.Status
 
-// The values of [Status] that a verification returns.
+// The values of [Status] that verifications, limits and memories return.
 const (
 	StatusOK          = filterv1.StatusOK
 	StatusAbsent      = filterv1.StatusAbsent
@@ -227,15 +227,10 @@ const (
 	StatusConflict    = filterv1.StatusConflict
 	StatusUnavailable = filterv1.StatusUnavailable
 	StatusNotGranted  = filterv1.StatusNotGranted
+	StatusLimited     = filterv1.StatusLimited
+	StatusForbidden   = filterv1.StatusForbidden
+	StatusTooLarge    = filterv1.StatusTooLarge
 )
-
-// VerifyToken verifies the request's Authorization: Bearer by the policy. With
-// StatusOK the gateway knows the principal. The filter need not see the token.
-func (r *Request) VerifyToken(t *Tokens) Status { return r.host.VerifyToken(t.policy, "") }
-
-// VerifyKey verifies the request's X-API-Key. With StatusOK the gateway knows
-// the principal. It needs the grant "key".
-func (r *Request) VerifyKey() Status { return r.host.VerifyKey("") }
 
 // ReadBody reads the next part of the body into buf and reports whether that
 // was the last.

@@ -21,7 +21,7 @@ func (f *fakeTime) now() time.Duration { return f.at }
 func TestLimiterFollowsGCRA(t *testing.T) {
 	clock := &fakeTime{}
 	l := NewLimiter(LimiterOptions{Now: clock.now})
-	p, err := l.Policy("f", 10, time.Second, 3)
+	p, err := l.window("f", 10, time.Second, 3)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,12 +42,12 @@ func TestLimiterFollowsGCRA(t *testing.T) {
 		{time.Hour, 4, Limit{false, 3, 0, 3 * step}},
 	} {
 		clock.at += want.advance
-		if got := l.Take(p, []byte("k"), want.cost); got != want.limit {
+		if got := l.take(p, []byte("k"), want.cost); got != want.limit {
 			t.Errorf("step %d: %+v, want %+v", i, got, want.limit)
 		}
 	}
-	other, _ := l.Policy("g", 10, time.Second, 3)
-	if got := l.Take(other, []byte("k"), 1); got.Remaining != 2 {
+	other, _ := l.window("g", 10, time.Second, 3)
+	if got := l.take(other, []byte("k"), 1); got.Remaining != 2 {
 		t.Errorf("filters share a count: %+v", got)
 	}
 }
@@ -55,7 +55,7 @@ func TestLimiterFollowsGCRA(t *testing.T) {
 func TestLimiterIsAtomic(t *testing.T) {
 	clock := &fakeTime{}
 	l := NewLimiter(LimiterOptions{Now: clock.now})
-	p, err := l.Policy("f", 1, time.Hour, 1000)
+	p, err := l.window("f", 1, time.Hour, 1000)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -64,7 +64,7 @@ func TestLimiterIsAtomic(t *testing.T) {
 	for range 8 {
 		wg.Go(func() {
 			for range 500 {
-				if l.Take(p, []byte("k"), 1).Allowed {
+				if l.take(p, []byte("k"), 1).Allowed {
 					allowed.Add(1)
 				}
 			}
@@ -78,12 +78,12 @@ func TestLimiterIsAtomic(t *testing.T) {
 
 func TestLimiterIsBounded(t *testing.T) {
 	l := NewLimiter(LimiterOptions{MaxKeys: 1024})
-	p, err := l.Policy("f", 1, time.Hour, 1)
+	p, err := l.window("f", 1, time.Hour, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for i := range 50_000 {
-		l.Take(p, binary.AppendUvarint(nil, uint64(i)), 1)
+		l.take(p, binary.AppendUvarint(nil, uint64(i)), 1)
 	}
 	if n := l.Keys(); n > 1024 {
 		t.Errorf("%d keys", n)
@@ -106,7 +106,7 @@ func TestLimiterPolicyBounds(t *testing.T) {
 		{2_000_000_000, time.Second, 1, false},
 		{1, 365 * 24 * time.Hour, 1_000_000_000, false},
 	} {
-		if _, err := l.Policy("f", c.rate, c.per, c.burst); (err == nil) != c.ok {
+		if _, err := l.window("f", c.rate, c.per, c.burst); (err == nil) != c.ok {
 			t.Errorf("%+v: error %v", c, err)
 		}
 	}
@@ -183,7 +183,7 @@ func TestKeyVerifierRemembers(t *testing.T) {
 	}}
 	v := NewKeyVerifier(KeyOptions{Authority: authority, Now: func() time.Time { return now }})
 	verify := func() filterv1.Status {
-		_, refusal := v.Verify(t.Context(), keyText("SECRET"))
+		_, refusal := v.Verify(t.Context(), &KeyPolicy{}, keyText("SECRET"))
 		if refusal == nil {
 			return filterv1.StatusOK
 		}
@@ -215,11 +215,11 @@ func TestKeyVerifierAsksWhileDisconnected(t *testing.T) {
 	authority := &answers{fn: func(string) (APIKey, error) { return APIKey{ID: "k", OwnerID: "u"}, nil }}
 	v := NewKeyVerifier(KeyOptions{Authority: authority, Revocations: list})
 	for range 3 {
-		v.Verify(t.Context(), keyText("SECRET"))
+		v.Verify(t.Context(), &KeyPolicy{}, keyText("SECRET"))
 	}
 	list.connected = false
 	for range 3 {
-		v.Verify(t.Context(), keyText("SECRET"))
+		v.Verify(t.Context(), &KeyPolicy{}, keyText("SECRET"))
 	}
 	if n := authority.calls.Load(); n != 4 {
 		t.Errorf("asked %d times, want once while connected and three times after", n)
@@ -236,7 +236,7 @@ func TestKeyVerifierAsksOnceForMany(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 20 {
 		wg.Go(func() {
-			if _, refusal := v.Verify(t.Context(), keyText("SECRET")); refusal == nil || refusal.Status != filterv1.StatusInvalid {
+			if _, refusal := v.Verify(t.Context(), &KeyPolicy{}, keyText("SECRET")); refusal == nil || refusal.Status != filterv1.StatusInvalid {
 				t.Errorf("refusal %+v", refusal)
 			}
 		})
@@ -254,7 +254,7 @@ func TestKeyVerifierUnavailable(t *testing.T) {
 	authority := &answers{fn: func(string) (APIKey, error) { return APIKey{}, errors.New("connection refused") }}
 	v := NewKeyVerifier(KeyOptions{Authority: authority})
 	for range 2 {
-		if _, refusal := v.Verify(t.Context(), keyText("SECRET")); refusal == nil || refusal.Status != filterv1.StatusUnavailable {
+		if _, refusal := v.Verify(t.Context(), &KeyPolicy{}, keyText("SECRET")); refusal == nil || refusal.Status != filterv1.StatusUnavailable {
 			t.Errorf("refusal %+v", refusal)
 		}
 	}

@@ -9,6 +9,8 @@
 package capability
 
 import (
+	"context"
+
 	filterv1 "gatehouse.example/pluginspec/filter/v1"
 
 	"gatehouse.example/internal/identity"
@@ -34,6 +36,26 @@ type Refusal struct {
 	Status filterv1.Status
 	// Reason is for logs; it holds no part of the credential. It may be nil.
 	Reason error
+}
+
+// Tokens verifies access tokens for filters. [TokenVerifier] does; a kit for
+// tests may say what a token is worth.
+type Tokens interface {
+	// Policy reads what a filter hands to jwt_policy. config is the operator's
+	// configuration of the filter: only what stands there may be fetched.
+	Policy(text, config []byte) (*TokenPolicy, error)
+	// Verify returns the credential behind a token that counts under p. The
+	// refusal is nil exactly where the credential is not.
+	Verify(ctx context.Context, p *TokenPolicy, token string) (*Credential, *Refusal)
+}
+
+// Keys verifies API keys for filters, as [KeyVerifier] does.
+type Keys interface {
+	// Policy reads what a filter hands to key_policy.
+	Policy(text []byte) (*KeyPolicy, error)
+	// Verify returns the credential behind a key that counts under p. The
+	// refusal is nil exactly where the credential is not.
+	Verify(ctx context.Context, p *KeyPolicy, key string) (*Credential, *Refusal)
 }
 
 // Revocations answers whether something was revoked before its end: kind is

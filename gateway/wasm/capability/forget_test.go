@@ -17,7 +17,7 @@ func TestKeyVerifierForgets(t *testing.T) {
 	v := NewKeyVerifier(KeyOptions{Authority: authority})
 	use := func() []string {
 		t.Helper()
-		c, refusal := v.Verify(t.Context(), keyText("S"))
+		c, refusal := v.Verify(t.Context(), &KeyPolicy{}, keyText("S"))
 		if refusal != nil {
 			t.Fatal(refusal)
 		}
@@ -54,7 +54,7 @@ func TestAnswerFromBeforeIsNotRemembered(t *testing.T) {
 		return APIKey{ID: "k", OwnerKind: "user", OwnerID: "ada"}, nil
 	}}})
 	for range 2 {
-		if _, refusal := v.Verify(t.Context(), keyText("S")); refusal != nil {
+		if _, refusal := v.Verify(t.Context(), &KeyPolicy{}, keyText("S")); refusal != nil {
 			t.Fatal(refusal)
 		}
 	}

@@ -2,6 +2,7 @@ package capability
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"hash/crc32"
@@ -113,9 +114,30 @@ func NewKeyVerifier(o KeyOptions) *KeyVerifier {
 	return v
 }
 
+var _ Keys = (*KeyVerifier)(nil)
+
+// KeyPolicy says where an API key is and what it needs.
+type KeyPolicy struct {
+	// Header, Cookie and Query name the places; "" is no place.
+	Header string `json:"header"`
+	Cookie string `json:"cookie"`
+	Query  string `json:"query"`
+	// Scopes must all be the key's.
+	Scopes []string `json:"scopes"`
+}
+
+// Policy implements [Keys].
+func (v *KeyVerifier) Policy(text []byte) (*KeyPolicy, error) {
+	p := &KeyPolicy{}
+	if err := json.Unmarshal(text, p); err != nil {
+		return nil, fmt.Errorf("read policy: %w", err)
+	}
+	return p, nil
+}
+
 // Verify returns the credential behind an API key. The refusal is nil exactly
 // where the credential is not.
-func (v *KeyVerifier) Verify(ctx context.Context, key string) (*Credential, *Refusal) {
+func (v *KeyVerifier) Verify(ctx context.Context, _ *KeyPolicy, key string) (*Credential, *Refusal) {
 	if !wellFormed(key, v.options.Environment) {
 		return nil, &Refusal{filterv1.StatusInvalid, errors.New("the key's format or checksum is wrong")}
 	}

@@ -1,11 +1,15 @@
 package capability
 
 import (
+	"context"
+	"encoding/json"
 	"fmt"
 	"hash/maphash"
 	"math"
 	"sync"
 	"time"
+
+	filterv1 "gatehouse.example/pluginspec/filter/v1"
 )
 
 const (
@@ -65,35 +69,73 @@ func NewLimiter(o LimiterOptions) *Limiter {
 	return l
 }
 
-// LimitPolicy is a rate limit of one filter.
-type LimitPolicy struct {
+// LimitPolicy is a rate limit of one filter: windows that all apply.
+type LimitPolicy struct{ windows []limitWindow }
+
+// Windows returns the number of windows.
+func (p *LimitPolicy) Windows() int { return len(p.windows) }
+
+// Policy reads what a filter hands to limit_policy. Equal windows of filters of
+// the same name share their counts, so that a reload forgets nothing.
+//
+// # Errors
+//
+// Malformed JSON, no window, values beyond what can be counted.
+func (l *Limiter) Policy(filter string, text []byte) (*LimitPolicy, error) {
+	var in struct {
+		Windows []struct {
+			Rate  int64 `json:"rate"`
+			PerNS int64 `json:"per_ns"`
+			Burst int64 `json:"burst"`
+		} `json:"windows"`
+	}
+	if err := json.Unmarshal(text, &in); err != nil {
+		return nil, fmt.Errorf("read policy: %w", err)
+	}
+	p := &LimitPolicy{}
+	for _, w := range in.Windows {
+		window, err := l.window(filter, w.Rate, time.Duration(w.PerNS), w.Burst)
+		if err != nil {
+			return nil, err
+		}
+		p.windows = append(p.windows, window)
+	}
+	return p, nil
+}
+
+// Take takes cost from every window of p for key, or from none, and writes
+// their states.
+func (l *Limiter) Take(_ context.Context, p *LimitPolicy, key []byte, cost uint32, states []Limit) filterv1.Status {
+	status := filterv1.StatusOK
+	for i := range p.windows {
+		if states[i] = l.take(p.windows[i], key, cost); !states[i].Allowed {
+			status = filterv1.StatusLimited
+		}
+	}
+	return status
+}
+
+type limitWindow struct {
 	interval  int64 // nanoseconds between requests at the rate
 	tolerance int64 // nanoseconds that a full burst is worth
 	burst     uint32
 	id        [2]uint64
 }
 
-// Policy makes a rate limit: rate requests in each period, burst at once.
-// Equal limits of filters of the same name share their counts, so that a
-// reload forgets nothing.
-//
-// # Errors
-//
-// Values that are not positive or beyond what can be counted.
-func (l *Limiter) Policy(filter string, rate int64, period time.Duration, burst int64) (LimitPolicy, error) {
+func (l *Limiter) window(filter string, rate int64, period time.Duration, burst int64) (limitWindow, error) {
 	switch {
 	case rate < 1:
-		return LimitPolicy{}, fmt.Errorf("rate %d: want at least 1", rate)
+		return limitWindow{}, fmt.Errorf("rate %d: want at least 1", rate)
 	case period <= 0 || period > maxPeriod:
-		return LimitPolicy{}, fmt.Errorf("period %s: want more than 0s, at most %s", period, maxPeriod)
+		return limitWindow{}, fmt.Errorf("period %s: want more than 0s, at most %s", period, maxPeriod)
 	case burst < 1 || burst > maxBurst:
-		return LimitPolicy{}, fmt.Errorf("burst %d: want 1 to %d", burst, maxBurst)
+		return limitWindow{}, fmt.Errorf("burst %d: want 1 to %d", burst, maxBurst)
 	case rate > int64(period):
-		return LimitPolicy{}, fmt.Errorf("rate %d per %s is faster than one per nanosecond", rate, period)
+		return limitWindow{}, fmt.Errorf("rate %d per %s is faster than one per nanosecond", rate, period)
 	}
-	p := LimitPolicy{interval: int64(period) / rate, burst: uint32(burst)}
+	p := limitWindow{interval: int64(period) / rate, burst: uint32(burst)}
 	if p.interval > maxTolerance/burst {
-		return LimitPolicy{}, fmt.Errorf("burst %d at one per %s would take centuries to refill", burst, time.Duration(p.interval))
+		return limitWindow{}, fmt.Errorf("burst %d at one per %s would take centuries to refill", burst, time.Duration(p.interval))
 	}
 	p.tolerance = p.interval * burst
 	name := fmt.Sprintf("%s\x00%d/%d/%d", filter, rate, period, burst)
@@ -101,7 +143,7 @@ func (l *Limiter) Policy(filter string, rate int64, period time.Duration, burst 
 	return p, nil
 }
 
-// Limit is the outcome of [Limiter.Take].
+// Limit is the state of one window after [Limiter.Take].
 type Limit struct {
 	// Allowed is false where nothing was taken.
 	Allowed bool
@@ -113,8 +155,8 @@ type Limit struct {
 	Retry time.Duration
 }
 
-// Take takes cost from what key may do under p; cost 0 only looks.
-func (l *Limiter) Take(p LimitPolicy, key []byte, cost uint32) Limit {
+// take takes cost from what key may do in one window; cost 0 only looks.
+func (l *Limiter) take(p limitWindow, key []byte, cost uint32) Limit {
 	k := [2]uint64{maphash.Bytes(l.seed[0], key) ^ p.id[0], maphash.Bytes(l.seed[1], key) ^ p.id[1]}
 	s := &l.shards[k[0]%limiterShards]
 	now := int64(l.now())
@@ -139,7 +181,7 @@ func (l *Limiter) Take(p LimitPolicy, key []byte, cost uint32) Limit {
 	return Limit{Allowed: true, Remaining: p.remaining(next - now), Reset: time.Duration(next - now)}
 }
 
-func (p *LimitPolicy) remaining(used int64) uint32 {
+func (p *limitWindow) remaining(used int64) uint32 {
 	if p.interval == 0 || used >= p.tolerance {
 		return 0
 	}

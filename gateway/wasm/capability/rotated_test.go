@@ -15,7 +15,7 @@ func TestRotatedSecretIsRevokedAlone(t *testing.T) {
 	}}})
 	before, after := keyText("OLD"), keyText("NEW")
 	use := func(key string) filterv1.Status {
-		_, refusal := v.Verify(t.Context(), key)
+		_, refusal := v.Verify(t.Context(), &KeyPolicy{}, key)
 		if refusal == nil {
 			return filterv1.StatusOK
 		}

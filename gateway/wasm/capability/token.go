@@ -46,6 +46,8 @@ type TokenVerifier struct {
 	cache   *cache[*Credential]
 }
 
+var _ Tokens = (*TokenVerifier)(nil)
+
 // NewTokenVerifier returns a verifier.
 func NewTokenVerifier(o TokenOptions) *TokenVerifier {
 	if o.Now == nil {
@@ -90,7 +92,7 @@ type tokenClaim struct{ name, attribute string }
 // # Errors
 //
 // Malformed JSON, an issuer other than "self" (or its identifier), no audience.
-func (v *TokenVerifier) Policy(text []byte) (TokenPolicy, error) {
+func (v *TokenVerifier) Policy(text, _ []byte) (*TokenPolicy, error) {
 	var in struct {
 		Issuers []struct {
 			Issuer   string   `json:"issuer"`
@@ -99,20 +101,20 @@ func (v *TokenVerifier) Policy(text []byte) (TokenPolicy, error) {
 		Claims []string `json:"claims"`
 	}
 	if err := json.Unmarshal(text, &in); err != nil {
-		return TokenPolicy{}, fmt.Errorf("read policy: %w", err)
+		return nil, fmt.Errorf("read policy: %w", err)
 	}
-	var p TokenPolicy
+	p := &TokenPolicy{}
 	for _, issuer := range in.Issuers {
 		if issuer.Issuer != issuerSelf && issuer.Issuer != v.options.Issuer {
-			return TokenPolicy{}, fmt.Errorf("issuer %q: only %q is supported so far", issuer.Issuer, issuerSelf)
+			return nil, fmt.Errorf("issuer %q: only %q is supported so far", issuer.Issuer, issuerSelf)
 		}
 		if len(issuer.Audience) == 0 {
-			return TokenPolicy{}, fmt.Errorf("issuer %q: name the audience, for example gatehouse", issuer.Issuer)
+			return nil, fmt.Errorf("issuer %q: name the audience, for example gatehouse", issuer.Issuer)
 		}
 		p.audience = append(p.audience, issuer.Audience...)
 	}
 	if len(p.audience) == 0 {
-		return TokenPolicy{}, errors.New("name at least one issuer")
+		return nil, errors.New("name at least one issuer")
 	}
 	for _, name := range in.Claims {
 		p.claims = append(p.claims, tokenClaim{name, "claim." + name})

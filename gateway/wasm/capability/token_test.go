@@ -27,16 +27,16 @@ func TestTokenIsRevoked(t *testing.T) {
 	}
 	list := revokedSet{"key:token-1": true, "client:other": true, "client:session-1": true}
 	v := NewTokenVerifier(TokenOptions{Issuer: "https://id.example", Keys: jose.StaticSet(key), Revocations: list})
-	policy, err := v.Policy([]byte(`{"issuers":[{"issuer":"self","audience":["gatehouse"]}]}`))
+	policy, err := v.Policy([]byte(`{"issuers":[{"issuer":"self","audience":["gatehouse"]}]}`), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, refusal := v.Verify(t.Context(), &policy, token); refusal != nil {
+	if _, refusal := v.Verify(t.Context(), policy, token); refusal != nil {
 		t.Fatalf("good token: %s (%v)", refusal.Status, refusal.Reason)
 	}
 	for _, what := range []string{"jti:token-1", "session:session-1", "client:client-1"} {
 		list[what] = true
-		if _, refusal := v.Verify(t.Context(), &policy, token); refusal == nil || refusal.Status != filterv1.StatusRevoked {
+		if _, refusal := v.Verify(t.Context(), policy, token); refusal == nil || refusal.Status != filterv1.StatusRevoked {
 			t.Errorf("%s: refusal %v", what, refusal)
 		}
 		delete(list, what)

@@ -30,13 +30,21 @@ func Instantiate(ctx context.Context, runtime wazero.Runtime) error {
 		{Name: filterv1.ImportLastError, Params: two, Results: one, Call: lastError},
 		{Name: filterv1.ImportRequestSnapshot, Params: two, Results: one, Call: requestSnapshot},
 		{Name: filterv1.ImportApply, Params: two, Results: one, Call: apply},
-		{Name: filterv1.ImportLimitPolicy, Params: []api.ValueType{i64, i64, i64}, Results: one, Call: limitPolicy},
+		{Name: filterv1.ImportLimitPolicy, Params: two, Results: one, Call: limitPolicy},
 		{Name: filterv1.ImportLimitTake, Params: []api.ValueType{i32, i32, i32, i32, i32}, Results: one, Call: limitTake},
 		{Name: filterv1.ImportTokenPolicy, Params: two, Results: one, Call: tokenPolicy},
 		{Name: filterv1.ImportTokenVerify, Params: three, Results: one, Call: tokenVerify},
-		{Name: filterv1.ImportKeyVerify, Params: two, Results: one, Call: keyVerify},
+		{Name: filterv1.ImportKeyPolicy, Params: two, Results: one, Call: keyPolicy},
+		{Name: filterv1.ImportKeyVerify, Params: three, Results: one, Call: keyVerify},
 		{Name: filterv1.ImportPrincipalGet, Params: four, Results: one, Call: principalGet},
 		{Name: filterv1.ImportAttributeGet, Params: four, Results: one, Call: attributeGet},
+		{Name: filterv1.ImportKVGet, Params: four, Results: one, Call: kvGet},
+		{Name: filterv1.ImportKVPut, Params: []api.ValueType{i32, i32, i32, i32, i64}, Results: one, Call: kvPut},
+		{Name: filterv1.ImportKVDelete, Params: two, Results: one, Call: kvDelete},
+		{Name: filterv1.ImportKVIncr, Params: []api.ValueType{i32, i32, i64, i64, i32}, Results: one, Call: kvIncr},
+		{Name: filterv1.ImportMetricAdd, Params: []api.ValueType{i32, i32, api.ValueTypeF64}, Results: one, Call: metricAdd},
+		{Name: filterv1.ImportHTTPCall, Params: three, Results: one, Call: httpCall},
+		{Name: filterv1.ImportHTTPResponse, Params: two, Results: one, Call: httpResponse},
 	})
 }
 

@@ -52,9 +52,9 @@ type Filter struct {
 	// Limiter counts for limit_take; nil refuses.
 	Limiter *capability.Limiter
 	// Tokens verifies for jwt_verify; nil refuses.
-	Tokens *capability.TokenVerifier
+	Tokens capability.Tokens
 	// Keys verifies for key_verify; nil refuses.
-	Keys *capability.KeyVerifier
+	Keys capability.Keys
 	// MaxBodyBytes bounds a body that the guest reads or writes.
 	MaxBodyBytes int64
 
@@ -95,9 +95,10 @@ type Instance struct {
 	Failure string
 	// LastError explains the last refusal.
 	LastError string
-	// Limits and Tokens are the policies behind the guest's handles.
-	Limits []capability.LimitPolicy
-	Tokens []capability.TokenPolicy
+	// Limits, Tokens and Keys are the policies behind the guest's handles.
+	Limits []*capability.LimitPolicy
+	Tokens []*capability.TokenPolicy
+	Keys   []*capability.KeyPolicy
 
 	// Output is what the guest has written to standard output and error.
 	Output Output
@@ -166,6 +167,14 @@ func (in *Instance) Respond(ctx context.Context) {
 func (in *Instance) End() {
 	in.Phase, in.Exchange, in.Request = Idle, nil, in.Context
 }
+
+// HostContext is the context of host functions that may wait: it ends with the
+// request, and when the call has waited for the host as long as it may.
+func (in *Instance) HostContext() context.Context { return in.Request }
+
+// Charge burns fuel for work that the host does at the guest's word: one unit
+// for about ten bytes. It traps where there is none left.
+func (in *Instance) Charge(units int64) {}
 
 // MustExchange returns the exchange and traps where there is none.
 func (in *Instance) MustExchange() *exchange.Exchange {

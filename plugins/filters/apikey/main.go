@@ -9,14 +9,20 @@ import "gatehouse.example/sdk/filter"
 // Config has no fields: the key is in X-API-Key.
 type Config struct{}
 
-type apikey struct{}
+type apikey struct{ keys *filter.Keys }
 
-func newFilter(*filter.Setup, Config) (*apikey, error) { return &apikey{}, nil }
+func newFilter(s *filter.Setup, _ Config) (*apikey, error) {
+	keys, err := s.Keys(filter.KeyPolicy{Header: "X-API-Key"})
+	if err != nil {
+		return nil, err
+	}
+	return &apikey{keys}, nil
+}
 
 // HandleRequest lets a request without a key pass: whether somebody has to act
 // is the route's require.
-func (*apikey) HandleRequest(r *filter.Request) filter.Action {
-	switch r.VerifyKey() {
+func (f *apikey) HandleRequest(r *filter.Request) filter.Action {
+	switch r.VerifyKey(f.keys) {
 	case filter.StatusOK, filter.StatusAbsent:
 		return filter.Next
 	case filter.StatusConflict:

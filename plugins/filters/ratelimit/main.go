@@ -115,18 +115,19 @@ func (f *ratelimit) HandleRequest(r *filter.Request) filter.Action {
 	allowed, retry := true, time.Duration(0)
 	for i := range f.limits {
 		l := &f.limits[i]
-		taken := l.Take(f.buf, 1)
+		allowedHere := l.Take(f.buf, 1) == filter.StatusOK
+		taken := l.Window(0)
 		if i > 0 {
 			state = append(state, ", "...)
 		}
 		state = append(append(state, l.name...), ";r="...)
 		state = strconv.AppendUint(state, uint64(taken.Remaining), 10)
 		reset := taken.Reset
-		if !taken.Allowed {
+		if !allowedHere {
 			reset = taken.Retry
 		}
 		state = strconv.AppendInt(append(state, ";t="...), seconds(reset), 10)
-		if !taken.Allowed {
+		if !allowedHere {
 			allowed, retry = false, taken.Retry
 			break
 		}

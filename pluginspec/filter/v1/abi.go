@@ -16,7 +16,15 @@ const (
 	ImportLimitTake       = "limit_take"
 	ImportTokenPolicy     = "jwt_policy"
 	ImportTokenVerify     = "jwt_verify"
+	ImportKeyPolicy       = "key_policy"
 	ImportKeyVerify       = "key_verify"
+	ImportKVGet           = "kv_get"
+	ImportKVPut           = "kv_put"
+	ImportKVDelete        = "kv_delete"
+	ImportKVIncr          = "kv_incr"
+	ImportMetricAdd       = "metric_add"
+	ImportHTTPCall        = "http_call"
+	ImportHTTPResponse    = "http_response"
 	ImportPrincipalGet    = "principal_get"
 	ImportAttributeGet    = "attribute_get"
 )
@@ -36,12 +44,38 @@ const (
 	// GrantToken allows jwt_policy and jwt_verify, and thereby to set the
 	// principal.
 	GrantToken = "jwt"
-	// GrantKey allows key_verify, and thereby to set the principal.
+	// GrantKey allows key_policy and key_verify, and thereby to set the
+	// principal.
 	GrantKey = "key"
-	// GrantSensitiveHeaders lets the filter see and change the header fields
-	// that carry credentials.
+	// GrantAuthorization lets the filter see and change Authorization,
+	// Proxy-Authorization and X-API-Key.
+	GrantAuthorization = "headers.authorization"
+	// GrantCookie lets the filter see and change Cookie and Set-Cookie.
+	GrantCookie = "headers.cookie"
+	// GrantSensitiveHeaders is GrantAuthorization and GrantCookie.
 	GrantSensitiveHeaders = "headers.sensitive"
+	// GrantRequestBody lets the filter read and replace the request's body.
+	GrantRequestBody = "body.request"
+	// GrantResponseBody lets the filter read and replace the body of a response
+	// that is not its own.
+	GrantResponseBody = "body.response"
+	// GrantBody is GrantRequestBody and GrantResponseBody.
+	GrantBody = "body"
+	// GrantKV allows kv_get, kv_put, kv_delete and kv_incr.
+	GrantKV = "kv"
+	// GrantMetrics allows metric_add.
+	GrantMetrics = "metrics"
+	// GrantHTTP allows http_call, to the addresses that the operator lists.
+	GrantHTTP = "http"
 )
+
+// Grants lists all of them.
+func Grants() []string {
+	return []string{
+		GrantToken, GrantKey, GrantAuthorization, GrantCookie, GrantSensitiveHeaders,
+		GrantRequestBody, GrantResponseBody, GrantBody, GrantKV, GrantMetrics, GrantHTTP,
+	}
+}
 
 // Status is what an import answers.
 type Status int32
@@ -70,11 +104,15 @@ const (
 	// StatusBadArgument: the operand is malformed, the handle is unknown, or
 	// the import is not allowed in this phase.
 	StatusBadArgument Status = 9
+	// StatusForbidden: the credential is good, but not for this.
+	StatusForbidden Status = 10
+	// StatusTooLarge: the value does not fit.
+	StatusTooLarge Status = 11
 )
 
 // String returns the status in lower case words.
 func (s Status) String() string {
-	names := [...]string{"ok", "absent", "invalid", "expired", "revoked", "conflict", "limited", "unavailable", "not granted", "bad argument"}
+	names := [...]string{"ok", "absent", "invalid", "expired", "revoked", "conflict", "limited", "unavailable", "not granted", "bad argument", "forbidden", "too large"}
 	if s < 0 || int(s) >= len(names) {
 		return "unknown status"
 	}
@@ -102,8 +140,12 @@ const (
 // SnapshotVersion is the first byte of a request snapshot.
 const SnapshotVersion = 1
 
-// LimitResultSize is the number of bytes that limit_take writes.
+// LimitResultSize is the number of bytes that limit_take writes for each window
+// of the policy.
 const LimitResultSize = 12
+
+// MaxLimitWindows bounds the windows of one limit policy.
+const MaxLimitWindows = 8
 
 // Absent is what principal_get and attribute_get return where there is no
 // value.

@@ -80,33 +80,44 @@
 //	u32    number of header fields, then for each: string name (lower case),
 //	       string value
 //
-// Authorization, Proxy-Authorization, Cookie and X-API-Key are left out unless
-// "headers.sensitive" is granted.
+// Authorization, Proxy-Authorization and X-API-Key are left out unless
+// "headers.authorization" is granted, Cookie unless "headers.cookie" is;
+// "headers.sensitive" is both.
 //
 //	apply(buf, len) → status
 //
 // All changes of the request phase in one crossing: a list of operations, each
 // a u8 ([Op]) followed by its operands. Either all are made or, where one is
 // malformed, none. See the constants for the operands. Host cannot be changed;
-// fields that carry credentials only with "headers.sensitive"; attributes
+// fields that carry credentials only with the grant to see them; attributes
 // "claim.*" are the host's. Changes of the
 // response's header are deferred: they are made when there is a response,
 // whoever answers, in order. [OpReply] answers the request; handle_request
 // then returns next = 0.
 //
-//	limit_policy(rate i64, per_ns i64, burst i64) → handle
+//	limit_policy(json, json_len) → handle
 //
-// Makes a rate limit: rate requests per per_ns nanoseconds on average, burst
-// at once. Only in gatehouse_start. Equal policies of one filter share their
-// counts over instances and reloads. Negative: refused.
+// Makes a rate limit of one or several windows:
+//
+//	{"windows": [{"rate": 100, "per_ns": 1000000000, "burst": 200}],
+//	 "store": "local", "on_unavailable": "local"}
+//
+// rate requests per per_ns nanoseconds on average, burst at once, in every
+// window. store is "local" (counted in this gateway) or "redis" (shared by all
+// that use the operator's Redis or Valkey); on_unavailable says what counts
+// while that cannot be reached: "local", "allow" or "deny". Only in
+// gatehouse_start. Equal policies of one filter share their counts over
+// instances and reloads. Negative: refused, see last_error.
 //
 //	limit_take(policy, key, key_len, cost, result) → status
 //
-// Takes cost from the limit's bucket for key, atomically (GCRA).
-// [StatusOK]: taken; [StatusLimited]: not taken. The host writes
-// [LimitResultSize] bytes to result: u32 remaining, u32 milliseconds until the
-// bucket is full again, u32 milliseconds until cost would be allowed (0 when
-// taken).
+// Takes cost from every window's bucket for key, or from none, atomically
+// (GCRA). [StatusOK]: taken; [StatusLimited]: not taken; [StatusUnavailable]:
+// the store cannot be reached and on_unavailable is "deny"; nothing was
+// written then. Otherwise the host writes [LimitResultSize] bytes for each
+// window to result, in the policy's order: u32 remaining, u32 milliseconds
+// until the bucket is full again, u32 milliseconds until cost would be allowed
+// by this window (0 when it is). cost 0 only looks.
 //
 //	jwt_policy(json, json_len) → handle
 //
@@ -123,10 +134,21 @@
 // [StatusAbsent]: there is none. [StatusConflict]: another credential has set
 // the principal already. Needs the grant "jwt".
 //
-//	key_verify(key, key_len) → status
+//	key_policy(json, json_len) → handle
 //
-// The same for an API key; key_len 0 means the request's X-API-Key. Needs the
-// grant "key".
+// Says where a key is and what it needs:
+//
+//	{"header": "X-API-Key", "cookie": "", "query": "", "scopes": []}
+//
+// An empty place is not looked at; the key must have all of scopes. Only in
+// gatehouse_start, needs the grant "key". Negative: refused, see last_error.
+//
+//	key_verify(policy, key, key_len) → status
+//
+// Verifies an API key on the host; key_len 0 means the one in the request's
+// places, which the guest need not see and which goes no further: the host
+// takes it out of the request. [StatusForbidden]: the key is good but lacks a
+// scope. Otherwise as jwt_verify. Needs the grant "key".
 //
 //	principal_get(field, field_len, buf, buf_limit) → len
 //
@@ -137,4 +159,39 @@
 //	attribute_get(name, name_len, buf, buf_limit) → len
 //
 // A value that an earlier filter left; -1 where there is none.
+//
+//	kv_get(key, key_len, buf, buf_limit) → len
+//	kv_put(key, key_len, value, value_len, ttl_ms i64) → status
+//	kv_delete(key, key_len) → status
+//	kv_incr(key, key_len, delta i64, ttl_ms i64, result) → status
+//
+// A small memory that all instances of the filter in this gateway share, and
+// that outlives reloads. It holds at most limits.kv bytes of keys and values;
+// what ends first makes room for what is new. ttl_ms 0 never ends by itself.
+// kv_get answers the length, or the negative [Status] ([StatusAbsent] where
+// there is no such key). kv_incr adds to a decimal number (0 where there is
+// none), atomically, writes the sum to result as i64, and sets the time to
+// live only of a key that it makes; [StatusBadArgument] where the value is no
+// number or the sum overflows. [StatusTooLarge]: does not fit. Need the grant
+// "kv".
+//
+//	metric_add(name, name_len, delta f64) → status
+//
+// Adds to the counter gatehouse_filter_custom_total{filter, name}. A name is 1
+// to 64 of a-z, 0-9 and underscore; a filter has at most 64. delta is finite
+// and not negative. Needs the grant "metrics".
+//
+//	http_call(request, request_len, timeout_ms) → len
+//	http_response(buf, buf_limit) → len
+//
+// Sends an HTTP request and waits for its answer, within limits.host_time for
+// all waiting of one call into the guest. The URL must begin with one that the
+// operator lists under http.allow. request is: string method, string URL, u32
+// number of header fields, for each: string name, string value; string body.
+// The answer's encoding, of which http_call returns the length, is: u32
+// status, u32 number of fields, for each: string name (lower case), string
+// value; string body. http_response copies it as long as the call into the
+// guest lasts and no other http_call is made; -1 where there is none. Negative:
+// the negative [Status]; [StatusUnavailable] where there is no answer in time,
+// see last_error. Needs the grant "http".
 package filterv1

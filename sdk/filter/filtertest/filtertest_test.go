@@ -39,7 +39,7 @@ func newSample(s *filter.Setup, c config) (*sample, error) {
 func (f *sample) HandleRequest(r *filter.Request) filter.Action {
 	switch r.Path() {
 	case "/limit":
-		if !f.limit.Take([]byte("k"), 1).Allowed {
+		if f.limit.Take([]byte("k"), 1) != filter.StatusOK {
 			return r.Problem(429, "Too Many Requests", "rate_limited", "slow down")
 		}
 	case "/token":

@@ -1,7 +1,7 @@
 package filtertest
 
 import (
-	"encoding/binary"
+	"encoding/json"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -16,15 +16,16 @@ import (
 
 // gateway is a gateway in memory.
 type gateway struct {
-	t       testing.TB
-	config  string
-	grants  map[string]bool
-	tokens  map[string]verdict
-	keys    map[string]verdict
-	limits  []limit
-	started bool
-	now     time.Duration
-	logs    []string
+	t           testing.TB
+	config      string
+	grants      map[string]bool
+	tokens      map[string]verdict
+	keys        map[string]verdict
+	limits      []limitPolicy
+	keyPolicies []keyPolicy
+	started     bool
+	now         time.Duration
+	logs        []string
 
 	request   Request
 	response  Response
@@ -41,10 +42,11 @@ type verdict struct {
 	who    Principal
 }
 
-type limit struct {
-	interval, tolerance time.Duration
-	burst               uint32
-	arrival             map[string]time.Duration
+type keyPolicy struct {
+	Header string   `json:"header"`
+	Cookie string   `json:"cookie"`
+	Query  string   `json:"query"`
+	Scopes []string `json:"scopes"`
 }
 
 var _ host.Host = (*gateway)(nil)
@@ -179,36 +181,6 @@ func (g *gateway) Attribute(name string, buf []byte) int {
 	return put(buf, value)
 }
 
-// LimitPolicy implements host.Capabilities.
-func (g *gateway) LimitPolicy(rate, per, burst int64) int32 {
-	if rate < 1 || per < rate || burst < 1 {
-		return -int32(g.refuse(filterv1.StatusBadArgument, "rate, period and burst have to be positive"))
-	}
-	interval := time.Duration(per / rate)
-	g.limits = append(g.limits, limit{interval, interval * time.Duration(burst), uint32(burst), map[string]time.Duration{}})
-	return int32(len(g.limits) - 1)
-}
-
-// LimitTake implements host.Capabilities.
-func (g *gateway) LimitTake(policy int32, key []byte, cost uint32, result *[filterv1.LimitResultSize]byte) filterv1.Status {
-	if policy < 0 || int(policy) >= len(g.limits) {
-		return g.refuse(filterv1.StatusBadArgument, "unknown limit")
-	}
-	l := g.limits[policy]
-	arrival := max(l.arrival[string(key)], g.now)
-	next := arrival + l.interval*time.Duration(cost)
-	status, retry := filterv1.StatusOK, time.Duration(0)
-	if over := next - g.now - l.tolerance; over > 0 {
-		status, retry, next = filterv1.StatusLimited, over, arrival
-	} else {
-		l.arrival[string(key)] = next
-	}
-	binary.LittleEndian.PutUint32(result[0:], uint32((l.tolerance-(next-g.now))/l.interval))
-	binary.LittleEndian.PutUint32(result[4:], uint32((next - g.now).Milliseconds()))
-	binary.LittleEndian.PutUint32(result[8:], uint32(retry.Milliseconds()))
-	return status
-}
-
 // TokenPolicy implements host.Capabilities.
 func (g *gateway) TokenPolicy([]byte) int32 { return 0 }
 
@@ -224,10 +196,20 @@ func (g *gateway) VerifyToken(_ int32, token string) filterv1.Status {
 	return g.settle(g.tokens, token, "token")
 }
 
+// KeyPolicy implements host.Capabilities.
+func (g *gateway) KeyPolicy(text []byte) int32 {
+	var p keyPolicy
+	if err := json.Unmarshal(text, &p); err != nil {
+		return -int32(g.refuse(filterv1.StatusBadArgument, err.Error()))
+	}
+	g.keyPolicies = append(g.keyPolicies, p)
+	return int32(len(g.keyPolicies) - 1)
+}
+
 // VerifyKey implements host.Capabilities.
-func (g *gateway) VerifyKey(key string) filterv1.Status {
+func (g *gateway) VerifyKey(policy int32, key string) filterv1.Status {
 	if key == "" {
-		if key = g.request.Header.Get("X-API-Key"); key == "" {
+		if key = g.request.Header.Get(g.keyPolicies[policy].Header); key == "" {
 			return filterv1.StatusAbsent
 		}
 	}

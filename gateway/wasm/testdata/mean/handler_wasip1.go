@@ -25,7 +25,7 @@ func tokenVerify(policy int32, token unsafe.Pointer, n uint32) int32
 func tokenPolicy(p unsafe.Pointer, n uint32) int32
 
 //go:wasmimport gatehouse_v1 key_verify
-func keyVerify(key unsafe.Pointer, n uint32) int32
+func keyVerify(policy int32, key unsafe.Pointer, n uint32) int32
 
 //go:wasmimport gatehouse_v1 limit_take
 func limitTake(policy int32, key unsafe.Pointer, keyLen, cost uint32, result unsafe.Pointer) int32
@@ -34,7 +34,7 @@ func limitTake(policy int32, key unsafe.Pointer, keyLen, cost uint32, result uns
 func apply(p unsafe.Pointer, n uint32) int32
 
 //go:wasmimport gatehouse_v1 limit_policy
-func limitPolicy(rate, per, burst int64) int32
+func limitPolicy(p unsafe.Pointer, n uint32) int32
 
 var (
 	buf    [4096]byte
@@ -88,9 +88,9 @@ func handleRequest() uint64 {
 	case "/policy":
 		status(tokenPolicy(p, 0))
 	case "/late-limit":
-		status(limitPolicy(1, 1e9, 1))
+		status(limitPolicy(p, 1))
 	case "/key":
-		status(keyVerify(nil, 0))
+		status(keyVerify(0, nil, 0))
 	case "/limit":
 		status(limitTake(99, p, 1, 1, p))
 	case "/garbage":

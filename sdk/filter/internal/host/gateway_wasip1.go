@@ -76,14 +76,15 @@ func (Gateway) Attribute(name string, buf []byte) int {
 }
 
 // LimitPolicy implements [Capabilities].
-func (Gateway) LimitPolicy(rate, perNanoseconds, burst int64) int32 {
-	return limitPolicy(rate, perNanoseconds, burst)
+func (Gateway) LimitPolicy(json []byte) int32 {
+	p, n := bytesAt(json)
+	return limitPolicy(p, n)
 }
 
 // LimitTake implements [Capabilities].
-func (Gateway) LimitTake(policy int32, key []byte, cost uint32, result *[filterv1.LimitResultSize]byte) filterv1.Status {
+func (Gateway) LimitTake(policy int32, key []byte, cost uint32, result []byte) filterv1.Status {
 	p, n := bytesAt(key)
-	return filterv1.Status(limitTake(policy, p, n, cost, unsafe.Pointer(result)))
+	return filterv1.Status(limitTake(policy, p, n, cost, unsafe.Pointer(unsafe.SliceData(result))))
 }
 
 // TokenPolicy implements [Capabilities].
@@ -98,10 +99,62 @@ func (Gateway) VerifyToken(policy int32, token string) filterv1.Status {
 	return filterv1.Status(tokenVerify(policy, p, n))
 }
 
+// KeyPolicy implements [Capabilities].
+func (Gateway) KeyPolicy(json []byte) int32 {
+	p, n := bytesAt(json)
+	return keyPolicy(p, n)
+}
+
 // VerifyKey implements [Capabilities].
-func (Gateway) VerifyKey(key string) filterv1.Status {
+func (Gateway) VerifyKey(policy int32, key string) filterv1.Status {
 	p, n := textAt(key)
-	return filterv1.Status(keyVerify(p, n))
+	return filterv1.Status(keyVerify(policy, p, n))
+}
+
+// KVGet implements [Services].
+func (Gateway) KVGet(key string, buf []byte) int {
+	k, kn := textAt(key)
+	p, n := bytesAt(buf)
+	return int(kvGet(k, kn, p, n))
+}
+
+// KVPut implements [Services].
+func (Gateway) KVPut(key string, value []byte, ttlMilliseconds int64) filterv1.Status {
+	k, kn := textAt(key)
+	p, n := bytesAt(value)
+	return filterv1.Status(kvPut(k, kn, p, n, ttlMilliseconds))
+}
+
+// KVDelete implements [Services].
+func (Gateway) KVDelete(key string) filterv1.Status {
+	k, kn := textAt(key)
+	return filterv1.Status(kvDelete(k, kn))
+}
+
+// KVIncr implements [Services].
+func (Gateway) KVIncr(key string, delta, ttlMilliseconds int64) (int64, filterv1.Status) {
+	var sum int64
+	k, kn := textAt(key)
+	status := kvIncr(k, kn, delta, ttlMilliseconds, unsafe.Pointer(&sum))
+	return sum, filterv1.Status(status)
+}
+
+// MetricAdd implements [Services].
+func (Gateway) MetricAdd(name string, delta float64) filterv1.Status {
+	p, n := textAt(name)
+	return filterv1.Status(metricAdd(p, n, delta))
+}
+
+// HTTPCall implements [Services].
+func (Gateway) HTTPCall(request []byte, timeoutMilliseconds uint32) int {
+	p, n := bytesAt(request)
+	return int(httpCall(p, n, timeoutMilliseconds))
+}
+
+// HTTPResponse implements [Services].
+func (Gateway) HTTPResponse(buf []byte) int {
+	p, n := bytesAt(buf)
+	return int(httpResponse(p, n))
 }
 
 // ReadBody implements [Messages].

@@ -25,6 +25,7 @@ type Host interface {
 	Lifecycle
 	Exchange
 	Capabilities
+	Services
 	Messages
 }
 
@@ -48,11 +49,23 @@ type Exchange interface {
 
 // Capabilities are limits and credentials.
 type Capabilities interface {
-	LimitPolicy(rate, perNanoseconds, burst int64) int32
-	LimitTake(policy int32, key []byte, cost uint32, result *[filterv1.LimitResultSize]byte) filterv1.Status
+	LimitPolicy(json []byte) int32
+	LimitTake(policy int32, key []byte, cost uint32, result []byte) filterv1.Status
 	TokenPolicy(json []byte) int32
 	VerifyToken(policy int32, token string) filterv1.Status
-	VerifyKey(key string) filterv1.Status
+	KeyPolicy(json []byte) int32
+	VerifyKey(policy int32, key string) filterv1.Status
+}
+
+// Services are what a filter may remember, count and ask.
+type Services interface {
+	KVGet(key string, buf []byte) int
+	KVPut(key string, value []byte, ttlMilliseconds int64) filterv1.Status
+	KVDelete(key string) filterv1.Status
+	KVIncr(key string, delta, ttlMilliseconds int64) (int64, filterv1.Status)
+	MetricAdd(name string, delta float64) filterv1.Status
+	HTTPCall(request []byte, timeoutMilliseconds uint32) int
+	HTTPResponse(buf []byte) int
 }
 
 // Messages are bodies and the response, by the http-wasm handler ABI.

@@ -71,7 +71,7 @@ func apply(p unsafe.Pointer, n uint32) int32
 
 //go:wasmimport gatehouse_v1 limit_policy
 //go:noescape
-func limitPolicy(rate, per, burst int64) int32
+func limitPolicy(p unsafe.Pointer, n uint32) int32
 
 //go:wasmimport gatehouse_v1 limit_take
 //go:noescape
@@ -85,9 +85,41 @@ func tokenPolicy(p unsafe.Pointer, n uint32) int32
 //go:noescape
 func tokenVerify(policy int32, token unsafe.Pointer, n uint32) int32
 
+//go:wasmimport gatehouse_v1 key_policy
+//go:noescape
+func keyPolicy(p unsafe.Pointer, n uint32) int32
+
 //go:wasmimport gatehouse_v1 key_verify
 //go:noescape
-func keyVerify(key unsafe.Pointer, n uint32) int32
+func keyVerify(policy int32, key unsafe.Pointer, n uint32) int32
+
+//go:wasmimport gatehouse_v1 kv_get
+//go:noescape
+func kvGet(key unsafe.Pointer, keyLen uint32, buf unsafe.Pointer, limit uint32) int32
+
+//go:wasmimport gatehouse_v1 kv_put
+//go:noescape
+func kvPut(key unsafe.Pointer, keyLen uint32, value unsafe.Pointer, valueLen uint32, ttl int64) int32
+
+//go:wasmimport gatehouse_v1 kv_delete
+//go:noescape
+func kvDelete(key unsafe.Pointer, keyLen uint32) int32
+
+//go:wasmimport gatehouse_v1 kv_incr
+//go:noescape
+func kvIncr(key unsafe.Pointer, keyLen uint32, delta, ttl int64, result unsafe.Pointer) int32
+
+//go:wasmimport gatehouse_v1 metric_add
+//go:noescape
+func metricAdd(name unsafe.Pointer, nameLen uint32, delta float64) int32
+
+//go:wasmimport gatehouse_v1 http_call
+//go:noescape
+func httpCall(request unsafe.Pointer, n, timeout uint32) int32
+
+//go:wasmimport gatehouse_v1 http_response
+//go:noescape
+func httpResponse(buf unsafe.Pointer, limit uint32) int32
 
 //go:wasmimport gatehouse_v1 principal_get
 //go:noescape

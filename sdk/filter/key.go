@@ -1,0 +1,34 @@
+package filter
+
+import "gatehouse.example/sdk/filter/internal/jsonconf"
+
+// KeyPolicy says where an API key is and what it needs. An empty place is not
+// looked at.
+type KeyPolicy struct {
+	// Header, Cookie and Query name the header field, the cookie and the query
+	// parameter that may hold the key.
+	Header, Cookie, Query string
+	// Scopes must all be the key's.
+	Scopes []string
+}
+
+// Keys verifies API keys by a policy; see [Request.VerifyKey].
+type Keys struct{ policy int32 }
+
+// Keys makes a verifier. It needs the grant "key".
+func (s *Setup) Keys(p KeyPolicy) (*Keys, error) {
+	b := jsonconf.AppendString([]byte(`{"header":`), p.Header)
+	b = jsonconf.AppendString(append(b, `,"cookie":`...), p.Cookie)
+	b = jsonconf.AppendString(append(b, `,"query":`...), p.Query)
+	b = append(appendStrings(append(b, `,"scopes":`...), p.Scopes), '}')
+	policy := s.host.KeyPolicy(b)
+	if policy < 0 {
+		return nil, s.refused("key policy")
+	}
+	return &Keys{policy}, nil
+}
+
+// VerifyKey verifies the API key in the policy's places. With StatusOK the
+// gateway knows the principal. The filter need not see the key, and no one
+// behind the gateway does.
+func (r *Request) VerifyKey(k *Keys) Status { return r.host.VerifyKey(k.policy, "") }
