@@ -48,8 +48,11 @@ func newPipeline(a *App, m *metrics) *pipeline {
 // Serve fills ex.Response.
 func (p *pipeline) Serve(ex *exchange.Exchange) {
 	r := &ex.Request
-	cleanEdge(&r.Header)
 	ps := p.passages.Get().(*passage)
+	if ps.snapshot = p.app.manager.Acquire(); ps.snapshot != nil {
+		resolveSource(r, ps.snapshot.Config.TrustedProxies)
+	}
+	cleanEdge(&r.Header)
 	ps.method, ps.path, ps.query = r.Method, r.Path, r.Query
 	ex.Pipeline = ps
 	p.metrics.inFlight.Inc()
@@ -62,7 +65,6 @@ func (p *pipeline) Serve(ex *exchange.Exchange) {
 
 // lead takes an exchange through its route.
 func (p *pipeline) lead(ex *exchange.Exchange, ps *passage) {
-	ps.snapshot = p.app.manager.Acquire()
 	if ps.snapshot == nil {
 		answer(ex, problem.New(http.StatusServiceUnavailable, "stopping", "the gateway is stopping"))
 		return

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"net"
+	"net/netip"
 	"net/url"
 	"regexp"
 	"slices"
@@ -70,6 +71,20 @@ func (b *builder) limits() {
 	b.duration("limits.body_timeout", raw.BodyTimeout, &out.BodyTimeout)
 	b.duration("limits.drain_timeout", raw.DrainTimeout, &out.DrainTimeout)
 	b.Limits = out
+}
+
+func (b *builder) trustedProxies() {
+	for i, text := range b.raw.Trusted {
+		network, err := netip.ParsePrefix(text)
+		if address, alone := netip.ParseAddr(text); alone == nil {
+			network, err = netip.PrefixFrom(address, address.BitLen()), nil
+		}
+		if err != nil || network != network.Masked() {
+			b.add(fmt.Sprintf("trusted_proxies[%d]", i), "trusted proxy %q: want an address, or a network like 10.0.0.0/8", text)
+			continue
+		}
+		b.TrustedProxies = append(b.TrustedProxies, network)
+	}
 }
 
 // versionForm is what tells a version from another first segment of a path.

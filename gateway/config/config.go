@@ -8,6 +8,7 @@
 package config
 
 import (
+	"net/netip"
 	"time"
 
 	"gatehouse.example/gateway/filter"
@@ -23,6 +24,9 @@ type Gateway struct {
 	Listeners []Listener
 	// Limits bound what a client may use.
 	Limits Limits
+	// TrustedProxies are the networks whose X-Forwarded-For tells the client's
+	// address; empty believes nobody.
+	TrustedProxies []netip.Prefix
 	// Versions says how requests name a version of the APIs; nil: not at all.
 	Versions *Versions
 	// Filters are ordered by name.

@@ -188,3 +188,16 @@ func FuzzParse(f *testing.F) {
 	}
 	f.Fuzz(func(_ *testing.T, text string) { _, _ = Parse("gateway.yaml", []byte(text)) })
 }
+
+func TestTrustedProxies(t *testing.T) {
+	g, err := parse(t, versioned+`trusted_proxies: ["10.0.0.0/8", "192.0.2.1", "2001:db8::/32"]`)
+	if err != nil || len(g.TrustedProxies) != 3 || g.TrustedProxies[1].String() != "192.0.2.1/32" {
+		t.Errorf("%v %v", g, err)
+	}
+	for _, text := range []string{"proxy", "10.0.0.1/8", "10.0.0.0/33"} {
+		_, err := parse(t, versioned+`trusted_proxies: ["`+text+`"]`)
+		if want := `conf/gateway.yaml:4:19: trusted proxy "` + text + `"`; err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("error %v\nwant  %s", err, want)
+		}
+	}
+}

@@ -11,6 +11,7 @@ import (
 type fileGateway struct {
 	Listeners []fileListener          `yaml:"listeners"`
 	Limits    fileLimits              `yaml:"limits"`
+	Trusted   []string                `yaml:"trusted_proxies"`
 	Versions  *fileVersions           `yaml:"versions"`
 	Filters   map[string]fileFilter   `yaml:"filters"`
 	Upstreams map[string]fileUpstream `yaml:"upstreams"`

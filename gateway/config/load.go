@@ -63,6 +63,7 @@ func Parse(file string, data []byte) (*Gateway, error) {
 	b := builder{Gateway: g, raw: &raw, base: base, problems: problems{places: &g.places}}
 	b.listeners()
 	b.limits()
+	b.trustedProxies()
 	b.versions()
 	b.filters()
 	b.upstreams()
