@@ -7,11 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/netip"
-	"syscall"
 	"time"
-
-	"code.dny.dev/ssrf"
 )
 
 // Options configure [NewClient]. The zero value is the strictest.
@@ -21,6 +17,13 @@ type Options struct {
 	AllowLoopback bool
 	// AllowHTTP lets it speak plain HTTP.
 	AllowHTTP bool
+	// OperatorNamed is for addresses that stand in the operator's own
+	// configuration, and for those alone: private networks and the machine
+	// itself are allowed, and plain HTTP to the machine itself. Link-local
+	// networks and the metadata services of clouds stay refused, as do
+	// multicast, unspecified and reserved addresses. AllowLoopback and
+	// AllowHTTP add nothing to it.
+	OperatorNamed bool
 	// Timeout bounds a request from the name's resolution to the last byte; 0
 	// is ten seconds.
 	Timeout time.Duration
@@ -47,8 +50,9 @@ const (
 	maxHeaderBytes     = 64 << 10
 )
 
-// NewClient returns a client for addresses that strangers supply. Networks that
-// are not public are refused at the moment of connecting, when the name is
+// NewClient returns a client for addresses that strangers supply, or that the
+// operator named where the options say so. Networks that are not public are
+// refused at the moment of connecting, when the name is
 // resolved: a name that changes its address in between gains nothing. It obeys
 // no proxy of the environment, which would connect in its stead, and keeps no
 // cookies. The client may be used concurrently.
@@ -64,38 +68,29 @@ func NewClient(o Options) *http.Client {
 		config = &tls.Config{}
 	}
 	config.MinVersion = max(config.MinVersion, tls.VersionTLS12)
-	dialer := &net.Dialer{Timeout: o.Timeout, Control: guard(o.AllowLoopback)}
+	secure, plain := guard(o.AllowLoopback), guard(o.AllowLoopback)
+	if o.OperatorNamed {
+		secure, plain = guardNetworks(privateNetworks...), guardOnly(loopback...)
+	}
 	return &http.Client{
 		Timeout:       o.Timeout,
 		CheckRedirect: o.checkRedirect,
-		Transport: &transport{options: o, next: &http.Transport{
-			DialContext:            dialer.DialContext,
-			TLSClientConfig:        config,
-			TLSHandshakeTimeout:    o.Timeout,
-			ForceAttemptHTTP2:      true,
-			MaxResponseHeaderBytes: maxHeaderBytes,
-			MaxIdleConns:           64,
-			MaxIdleConnsPerHost:    2,
-			IdleConnTimeout:        time.Minute,
-		}},
+		Transport:     &transport{options: o, secure: o.transport(config, secure), plain: o.transport(config, plain)},
 	}
 }
 
-// guard refuses every address that is not public. Any port is allowed: what
-// listens on a public address is not ours.
-func guard(loopback bool) func(network, address string, c syscall.RawConn) error {
-	options := []ssrf.Option{ssrf.WithAnyPort()}
-	if loopback {
-		options = append(options,
-			ssrf.WithAllowedV4Prefixes(netip.MustParsePrefix("127.0.0.0/8")),
-			ssrf.WithAllowedV6Prefixes(netip.MustParsePrefix("::1/128")))
-	}
-	guardian := ssrf.New(options...)
-	return func(network, address string, c syscall.RawConn) error {
-		if err := guardian.Safe(network, address, c); err != nil {
-			return fmt.Errorf("%w: %w", ErrRefused, err)
-		}
-		return nil
+// transport returns one that connects only where control allows.
+func (o Options) transport(config *tls.Config, control control) *http.Transport {
+	dialer := &net.Dialer{Timeout: o.Timeout, Control: control}
+	return &http.Transport{
+		DialContext:            dialer.DialContext,
+		TLSClientConfig:        config,
+		TLSHandshakeTimeout:    o.Timeout,
+		ForceAttemptHTTP2:      true,
+		MaxResponseHeaderBytes: maxHeaderBytes,
+		MaxIdleConns:           64,
+		MaxIdleConnsPerHost:    2,
+		IdleConnTimeout:        time.Minute,
 	}
 }
 
@@ -110,7 +105,8 @@ func (o Options) checkRedirect(_ *http.Request, via []*http.Request) error {
 // answer.
 type transport struct {
 	options Options
-	next    *http.Transport
+	// secure sends https, plain http: where they may connect differs.
+	secure, plain *http.Transport
 }
 
 var _ http.RoundTripper = (*transport)(nil)
@@ -123,7 +119,11 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 		}
 		return nil, err
 	}
-	response, err := t.next.RoundTrip(r)
+	next := t.secure
+	if r.URL.Scheme == "http" {
+		next = t.plain
+	}
+	response, err := next.RoundTrip(r)
 	if err != nil {
 		return nil, err
 	}
@@ -136,11 +136,14 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 // CloseIdleConnections ends connections that no request uses.
-func (t *transport) CloseIdleConnections() { t.next.CloseIdleConnections() }
+func (t *transport) CloseIdleConnections() {
+	t.secure.CloseIdleConnections()
+	t.plain.CloseIdleConnections()
+}
 
 func (t *transport) check(r *http.Request) error {
 	switch {
-	case r.URL.Scheme != "https" && (r.URL.Scheme != "http" || !t.options.AllowHTTP):
+	case r.URL.Scheme != "https" && (r.URL.Scheme != "http" || !t.options.AllowHTTP && !t.options.OperatorNamed):
 		return fmt.Errorf("%w: scheme %q", ErrRefused, r.URL.Scheme)
 	case r.URL.User != nil:
 		return fmt.Errorf("%w: the address holds a user name", ErrRefused)

@@ -1,6 +1,7 @@
 package outbound_test
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -54,6 +55,48 @@ func TestLoopbackCanBeAllowed(t *testing.T) {
 	_, err = client.Get("http://10.0.0.1/")
 	if !errors.Is(err, outbound.ErrRefused) {
 		t.Errorf("loopback allows 10.0.0.1: %v", err)
+	}
+}
+
+func TestOperatorNamedAddresses(t *testing.T) {
+	plain := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/inside" {
+			http.Redirect(w, r, "http://169.254.169.254/", http.StatusFound)
+			return
+		}
+		_, _ = io.WriteString(w, "ok")
+	}))
+	defer plain.Close()
+	secure := httptest.NewTLSServer(plain.Config.Handler)
+	defer secure.Close()
+	roots := x509.NewCertPool()
+	roots.AddCert(secure.Certificate())
+	client := outbound.NewClient(outbound.Options{OperatorNamed: true, MaxRedirects: 1, Timeout: 500 * time.Millisecond, TLS: &tls.Config{RootCAs: roots}})
+	defer client.CloseIdleConnections()
+	for _, address := range []string{plain.URL, secure.URL} {
+		if body := get(t, client, address); body != "ok" {
+			t.Errorf("%s: body %q", address, body)
+		}
+	}
+	for _, address := range []string{
+		"http://169.254.169.254/", "https://169.254.169.254/", "https://[fe80::1%25lo]/", "https://[fd00:ec2::254]/",
+		"https://100.100.100.200/", "https://168.63.129.16/", "https://0.0.0.0/", "https://[::]/", "https://224.0.0.1/",
+		"https://[ff02::1%25lo]/", "https://255.255.255.255/", "https://192.0.2.1/", "https://[::ffff:169.254.169.254]/",
+		"http://10.0.0.1/", "http://192.168.0.1/", "http://[fd00::1]/", "http://192.0.2.1/", "http://8.8.8.8/",
+		"http://user:password@127.0.0.1/", "ftp://127.0.0.1/", plain.URL + "/inside",
+	} {
+		if _, err := client.Get(address); !errors.Is(err, outbound.ErrRefused) {
+			t.Errorf("%s: %v", address, err)
+		}
+	}
+	// Private networks are tried: whatever comes of it, we did not refuse.
+	for _, address := range []string{"https://10.255.255.1:9/", "https://172.16.255.1:9/", "https://192.168.255.1:9/", "https://[fd00::1]:9/"} {
+		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		r, _ := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+		if _, err := client.Do(r); err == nil || errors.Is(err, outbound.ErrRefused) {
+			t.Errorf("%s: %v", address, err)
+		}
+		cancel()
 	}
 }
 
