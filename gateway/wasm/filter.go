@@ -84,7 +84,6 @@ func (h *Host) newFilter(s filter.Spec, m *module) *wasmFilter {
 		Tokens:       h.options.Tokens,
 		Keys:         h.options.Keys,
 		MaxBodyBytes: h.options.MaxBodyBytes,
-		Sensitive:    slices.Contains(s.Grants, filterv1.GrantSensitiveHeaders),
 	}
 	return f
 }

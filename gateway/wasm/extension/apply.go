@@ -45,8 +45,8 @@ func check(in *guest.Instance, ex *exchange.Exchange, operations []byte) filterv
 		switch o.Op {
 		case filterv1.OpSetHeader, filterv1.OpAddHeader, filterv1.OpRemoveHeader:
 			why = checkField(o)
-			if why == "" && !in.Visible(in.Intern(o.Name)) {
-				return in.NotGranted(filterv1.GrantSensitiveHeaders)
+			if name := in.Intern(o.Name); why == "" && !in.Visible(name) {
+				return in.NotGranted(guest.CredentialGrant(name))
 			}
 			if why == "" && strings.EqualFold(in.Intern(o.Name), "Host") {
 				why = "Host is not a header field to change"

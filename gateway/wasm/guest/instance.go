@@ -11,7 +11,6 @@ import (
 	"hash/maphash"
 	"log/slog"
 	"slices"
-	"strings"
 	"time"
 
 	filterv1 "gatehouse.example/pluginspec/filter/v1"
@@ -57,10 +56,6 @@ type Filter struct {
 	Keys capability.Keys
 	// MaxBodyBytes bounds a body that the guest reads or writes.
 	MaxBodyBytes int64
-
-	// Sensitive is whether the guest may see and change the header fields that
-	// carry credentials.
-	Sensitive bool
 }
 
 // Granted reports whether a capability is granted.
@@ -215,32 +210,6 @@ func (in *Instance) NotGranted(name string) filterv1.Status {
 		in.Filter.Refused(name)
 	}
 	return in.Refuse(filterv1.StatusNotGranted, "not granted: "+name)
-}
-
-// Sensitive reports whether a header field carries credentials.
-func Sensitive(name string) bool {
-	switch len(name) {
-	case len("Cookie"):
-		return strings.EqualFold(name, "Cookie")
-	case len("X-API-Key"):
-		return strings.EqualFold(name, "X-API-Key")
-	case len("Set-Cookie"):
-		return strings.EqualFold(name, "Set-Cookie")
-	case len("Authorization"):
-		return strings.EqualFold(name, "Authorization")
-	case len("Proxy-Authorization"):
-		return strings.EqualFold(name, "Proxy-Authorization")
-	}
-	return false
-}
-
-// Visible reports whether the guest may see a header field.
-func (in *Instance) Visible(name string) bool { return in.Filter.Sensitive || !Sensitive(name) }
-
-// Changeable reports whether the guest may change a header field. A response's
-// cookies may be set by whom they are hidden from: that tells nothing.
-func (in *Instance) Changeable(name string) bool {
-	return in.Visible(name) || strings.EqualFold(name, "Set-Cookie")
 }
 
 // Trap is the cause of a trap that a host function makes: the guest broke the

@@ -1,0 +1,46 @@
+package guest
+
+import (
+	"testing"
+
+	filterv1 "gatehouse.example/pluginspec/filter/v1"
+)
+
+func TestVisibilityFollowsGrants(t *testing.T) {
+	names := []string{"Authorization", "proxy-AUTHORIZATION", "X-Api-Key", "cookie", "Set-Cookie", "Accept", "X-API-Keys"}
+	for _, c := range []struct {
+		name       string
+		grants     []string
+		visible    string // one letter for each name
+		changeable string
+	}{
+		{"nothing granted", nil, "nnnnnyy", "nnnnyyy"},
+		{"other grants", []string{filterv1.GrantKV, filterv1.GrantBody}, "nnnnnyy", "nnnnyyy"},
+		{"authorization", []string{filterv1.GrantAuthorization}, "yyynnyy", "yyynyyy"},
+		{"cookie", []string{filterv1.GrantCookie}, "nnnyyyy", "nnnyyyy"},
+		{"sensitive is both", []string{filterv1.GrantSensitiveHeaders}, "yyyyyyy", "yyyyyyy"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			in := &Instance{Filter: &Filter{Grants: c.grants}}
+			for i, name := range names {
+				if got := in.Visible(name); got != (c.visible[i] == 'y') {
+					t.Errorf("%s visible: %v", name, got)
+				}
+				if got := in.Changeable(name); got != (c.changeable[i] == 'y') {
+					t.Errorf("%s changeable: %v", name, got)
+				}
+			}
+		})
+	}
+}
+
+func BenchmarkVisible(b *testing.B) {
+	in := &Instance{Filter: &Filter{Grants: []string{filterv1.GrantToken}}}
+	names := []string{"Host", "User-Agent", "Accept", "Accept-Encoding", "Cookie", "Authorization", "X-Request-Id", "Origin", "X-Forwarded-For", "Content-Type", "Referer", "Cache-Control"}
+	b.ReportAllocs()
+	for b.Loop() {
+		for _, n := range names {
+			in.Visible(n)
+		}
+	}
+}
