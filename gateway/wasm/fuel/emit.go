@@ -1,0 +1,174 @@
+package fuel
+
+// shape is what surrounds a function's code:
+//
+//	block $trap      where it checks
+//	  block $body    where it is left by branches
+//	    ...
+//	  end
+//	  give depth back
+//	  return
+//	end
+//	unreachable
+//
+// Labels keep their numbers: the body's block takes the number that the
+// function's own label had, and returns stay returns.
+type shape struct {
+	weight int64 // of a call in units of depth; zero does not count
+	traps  bool
+	wraps  bool
+}
+
+// weight is how much depth a call of the function takes: one, and more where
+// its frame may be large, so that a depth bounds the stack's bytes as well.
+func (b *body) weight() int64 {
+	return 1 + min(int64(b.locals)/64+int64(len(b.b)-b.code)/4096, depthGuard/8)
+}
+
+func (b *body) shape() shape {
+	s := shape{traps: b.calls || b.scratches > 0}
+	if b.calls {
+		s.weight = b.weight()
+	}
+	for i := range b.nodes {
+		s.traps = s.traps || b.nodes[i].loops
+	}
+	s.wraps = b.leaves && s.traps
+	return s
+}
+
+// emit appends the function with its charges and checks to out.
+func (b *body) emit(out []byte) []byte {
+	b.merge()
+	s := b.shape()
+	at := len(out)
+	out = appendSize(out)
+	if b.scratches > 0 {
+		out = appendU32(out, uint32(b.groups+1))
+		out = append(out, b.b[b.declarations:b.code]...)
+		out = append(out, byte(b.scratches), typeI32)
+	} else {
+		out = appendU32(out, uint32(b.groups))
+		out = append(out, b.b[b.declarations:b.code]...)
+	}
+	if s.traps {
+		out = append(out, opBlock, blockEmpty)
+	}
+	if s.wraps {
+		out = append(out, opBlock)
+		out = b.module.appendBlockType(out, b.typ.results)
+	}
+	from := b.code
+	for i := range b.patches {
+		p := &b.patches[i]
+		out = append(out, b.b[from:p.at]...)
+		from = p.at
+		out = b.emitPatch(out, p, s)
+	}
+	out = append(out, opEnd)
+	putSize(out, at)
+	return out
+}
+
+func (b *body) emitPatch(out []byte, p *patch, s shape) []byte {
+	// The label of $trap, outside the open blocks and perhaps $body.
+	trap := uint32(p.depth) - 1
+	if s.wraps {
+		trap++
+	}
+	switch p.kind {
+	case patchNode:
+		return b.emitNode(out, p.node, trap, s)
+	case patchReturn:
+		return b.emitAdd(out, s.weight)
+	case patchLength:
+		out = append(out, opLocalTee)
+		out = appendU32(out, b.locals)
+		out = b.emitGet(out)
+		out = append(out, opLocalGet)
+		out = appendU32(out, b.locals)
+		out = append(out, opI64ExtendU)
+		if p.shift > 0 {
+			out = append(out, opI64Const, p.shift, opI64ShrU)
+		}
+		out = append(out, opI64Const, depthBits, opI64Shl, opI64Sub)
+		return b.emitFuelCheck(b.emitSet(out), trap)
+	case patchGrow:
+		out = append(out, opLocalTee)
+		return appendU32(out, b.locals)
+	case patchGrown:
+		return b.emitGrown(out, p.shift, trap)
+	default: // patchEnd
+		if s.wraps {
+			out = append(out, opEnd)
+		}
+		out = b.emitAdd(out, s.weight)
+		if s.traps {
+			out = append(out, opReturn, opEnd, opUnreachable)
+		}
+		return out
+	}
+}
+
+// emitNode charges a node, and checks where it is the function's first or the
+// head of a loop.
+func (b *body) emitNode(out []byte, i int32, trap uint32, s shape) []byte {
+	n := &b.nodes[i]
+	delta := -n.cost << depthBits
+	looped := b.entryLoop != none && b.nodes[b.entryLoop].loops
+	if i == 0 {
+		delta -= s.weight
+	}
+	out = b.emitAdd(out, delta)
+	switch {
+	// A function that begins with a loop needs no check of its own before it,
+	// but the loop checks for it.
+	case i == 0 && b.calls && !looped, i != 0 && i == b.entryLoop && looped && b.calls:
+		out = b.emitGet(out)
+		out = append(out, opI64Const)
+		out = appendI64(out, exhausted)
+		out = append(out, opI64And, opI64Const, 0, opI64Ne, opBrIf)
+		return appendU32(out, trap)
+	case n.loops:
+		return b.emitFuelCheck(out, trap)
+	}
+	return out
+}
+
+// emitGrown charges growth: the result is on the stack, and -1 if there was
+// none.
+func (b *body) emitGrown(out []byte, shift uint8, trap uint32) []byte {
+	out = append(out, opLocalTee)
+	out = appendU32(out, b.locals+1)
+	out = b.emitGet(out)
+	out = append(out, opLocalGet)
+	out = appendU32(out, b.locals)
+	out = append(out, opLocalGet)
+	out = appendU32(out, b.locals+1)
+	out = append(out, opI32Const, 0x7f, opI32Ne, opI32Mul, opI64ExtendU,
+		opI64Const, depthBits+shift, opI64Shl, opI64Sub)
+	return b.emitFuelCheck(b.emitSet(out), trap)
+}
+
+func (b *body) emitGet(out []byte) []byte {
+	return appendU32(append(out, opGlobalGet), b.module.counter)
+}
+
+func (b *body) emitSet(out []byte) []byte {
+	return appendU32(append(out, opGlobalSet), b.module.counter)
+}
+
+// emitAdd adds to the counter.
+func (b *body) emitAdd(out []byte, delta int64) []byte {
+	if delta == 0 {
+		return out
+	}
+	out = appendI64(append(b.emitGet(out), opI64Const), delta)
+	return b.emitSet(append(out, opI64Add))
+}
+
+// emitFuelCheck leaves for $trap if there is no fuel.
+func (b *body) emitFuelCheck(out []byte, trap uint32) []byte {
+	out = append(b.emitGet(out), opI64Const, 0, opI64LtS, opBrIf)
+	return appendU32(out, trap)
+}
