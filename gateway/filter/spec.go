@@ -15,6 +15,10 @@ type Spec struct {
 	Name string
 	// Module is "builtin:NAME", "file:" with an absolute path, or an https URL.
 	Module string
+	// Binary is the module, where a [Loader] has read it already: then builders
+	// use these bytes and read Module no more, so that what was compared is what
+	// runs. Nil lets them read.
+	Binary []byte `json:"-"`
 	// SHA256 is the pinned digest of the module in lower case hex; empty pins
 	// nothing. An https module needs it.
 	SHA256 string
@@ -113,6 +117,19 @@ type Builder interface {
 	// An error says, without the filter's name in front, why s cannot run: a
 	// missing module, a digest that differs, a refused configuration.
 	Build(ctx context.Context, s Spec) (Filter, error)
+}
+
+// Loader reads modules. A [Builder] may be one: then whoever builds asks it
+// first, to tell by the bytes whether a filter has changed, and hands them over
+// in [Spec.Binary]. It is safe for concurrent use.
+type Loader interface {
+	// Load returns the bytes behind s.Module, which have passed s.SHA256 and
+	// s.Signature.
+	//
+	// # Errors
+	//
+	// As those of [Builder].
+	Load(ctx context.Context, s *Spec) ([]byte, error)
 }
 
 // ParseOnError returns the OnError that the configuration's word means; the

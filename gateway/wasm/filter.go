@@ -32,7 +32,6 @@ type wasmFilter struct {
 
 var _ filter.Filter = (*wasmFilter)(nil)
 
-
 // Build implements [filter.Builder]: it compiles the module, starts a first
 // instance with the configuration, and checks what it needs.
 func (h *Host) Build(ctx context.Context, s filter.Spec) (filter.Filter, error) {
@@ -41,12 +40,12 @@ func (h *Host) Build(ctx context.Context, s filter.Spec) (filter.Filter, error) 
 			return nil, fmt.Errorf("grants: %q is unknown; there are %q", g, filterv1.Grants())
 		}
 	}
-	binary, err := h.readModule(&s)
-	if err != nil {
-		return nil, err
-	}
-	if err := checkDigest(binary, s.SHA256); err != nil {
-		return nil, err
+	binary := s.Binary
+	if binary == nil {
+		var err error
+		if binary, err = h.Load(ctx, &s); err != nil {
+			return nil, err
+		}
 	}
 	m, err := h.acquireModule(ctx, binary)
 	if err != nil {

@@ -4,12 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -20,6 +20,7 @@ import (
 	"gatehouse.example/gateway/wasm/capability"
 	"gatehouse.example/gateway/wasm/extension"
 	"gatehouse.example/gateway/wasm/httpwasm"
+	"gatehouse.example/gateway/wasm/source"
 )
 
 // The defaults of [Options].
@@ -39,11 +40,15 @@ const (
 // Options are the options of a [Host]. The zero value runs filters without
 // built-ins, tokens and keys, and compiles them at every start.
 type Options struct {
-	// CacheDir is the private folder where compiled modules are kept: 0700, as
-	// its content is executed. It is created if needed; empty keeps nothing.
+	// CacheDir is the private folder where compiled modules, and copies of
+	// those of the network, are kept: 0700, as its content is executed. It is
+	// created if needed; empty keeps nothing.
 	CacheDir string
 	// Builtin returns the module behind "builtin:NAME"; nil knows none.
 	Builtin func(name string) ([]byte, error)
+	// Modules reads modules; nil means one that knows Builtin and keeps its
+	// copies in CacheDir.
+	Modules filter.Loader
 	// Limiter counts requests; nil means one of its own.
 	Limiter *capability.Limiter
 	// Tokens verifies access tokens; nil means that filters are told that
@@ -76,6 +81,16 @@ type Options struct {
 }
 
 func (o *Options) complete() {
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	if o.Modules == nil {
+		loader := source.Options{Builtin: o.Builtin, MaxModuleBytes: o.MaxModuleBytes, Logger: o.Logger}
+		if o.CacheDir != "" {
+			loader.CopyDir = filepath.Join(o.CacheDir, source.CopyFolder)
+		}
+		o.Modules = source.New(loader)
+	}
 	if o.Limiter == nil {
 		o.Limiter = capability.NewLimiter(capability.LimiterOptions{})
 	}
@@ -94,9 +109,6 @@ func (o *Options) complete() {
 	if o.LogLinesPerSecond == 0 {
 		o.LogLinesPerSecond = DefaultLogLinesPerSecond
 	}
-	if o.Logger == nil {
-		o.Logger = slog.Default()
-	}
 	if o.Now == nil {
 		o.Now = time.Now
 	}
@@ -111,9 +123,14 @@ type Host struct {
 
 	mu      sync.Mutex
 	modules map[digest]*module
+
+	compiled atomic.Int64 // modules so far
 }
 
-var _ filter.Builder = (*Host)(nil)
+var (
+	_ filter.Builder = (*Host)(nil)
+	_ filter.Loader  = (*Host)(nil)
+)
 
 // New returns a host.
 //
@@ -134,6 +151,7 @@ func New(ctx context.Context, o Options) (*Host, error) {
 		if h.cache, err = wazero.NewCompilationCacheWithDir(o.CacheDir); err != nil {
 			return nil, fmt.Errorf("open cache of compiled filters %q: %w", o.CacheDir, err)
 		}
+		h.pruneCache(ctx)
 	}
 	// Memory is limited per instance (see memory.go), for a runtime has one
 	// limit for all.
@@ -182,28 +200,24 @@ func (h *Host) Precompile(ctx context.Context, binary []byte) error {
 	return h.releaseModule(ctx, m)
 }
 
-// readModule returns the bytes behind a filter's module.
-func (h *Host) readModule(s *filter.Spec) ([]byte, error) {
-	kind, name, ok := cutSource(s.Module)
-	if !ok {
-		return nil, fmt.Errorf("module %q: want builtin:NAME or file:PATH", s.Module)
+// Load implements [filter.Loader].
+func (h *Host) Load(ctx context.Context, s *filter.Spec) ([]byte, error) {
+	return h.options.Modules.Load(ctx, s)
+}
+
+// maxCacheBytes bounds the folder of compiled modules: some fifty of Go.
+const maxCacheBytes = 1 << 30
+
+// pruneEvery is after how many compilations the folder is looked at.
+const pruneEvery = 16
+
+// pruneCache bounds the folder of compiled modules. It grows with each new
+// module, so it is looked at while the host runs, too.
+func (h *Host) pruneCache(ctx context.Context) {
+	if h.options.CacheDir == "" {
+		return
 	}
-	if kind == "builtin" {
-		if h.options.Builtin == nil {
-			return nil, fmt.Errorf("module %q: this binary has no built-in filters", s.Module)
-		}
-		return h.options.Builtin(name)
+	if err := source.Prune(h.options.CacheDir, maxCacheBytes); err != nil {
+		h.options.Logger.LogAttrs(ctx, slog.LevelWarn, "cache of compiled filters is not pruned", slog.Any("error", err))
 	}
-	info, err := os.Stat(name)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil, fmt.Errorf("module %q: there is no such file", s.Module)
-	case err != nil:
-		return nil, fmt.Errorf("module: %w", err)
-	case !info.Mode().IsRegular():
-		return nil, fmt.Errorf("module %q: not a regular file", s.Module)
-	case info.Size() > h.options.MaxModuleBytes:
-		return nil, fmt.Errorf("module %q: %d bytes are more than the allowed %d", s.Module, info.Size(), h.options.MaxModuleBytes)
-	}
-	return os.ReadFile(name)
 }

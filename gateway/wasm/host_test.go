@@ -228,7 +228,7 @@ func TestBuildRefuses(t *testing.T) {
 		spec filter.Spec
 		want string
 	}{
-		{"unknown source", filter.Spec{Module: "http://x"}, "want builtin:NAME or file:PATH"},
+		{"unknown source", filter.Spec{Module: "http://x"}, "want builtin:NAME, file:PATH or https:"},
 		{"unknown built-in", filter.Spec{Module: "builtin:nothing"}, "nothing"},
 		{"no file", filter.Spec{Module: "file:" + filepath.Join(dir, "none.wasm")}, "no such file"},
 		{"no module", filter.Spec{Module: "file:" + filepath.Join(dir, "text.wasm")}, "compile"},

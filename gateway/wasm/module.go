@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"runtime"
@@ -33,24 +32,6 @@ type module struct {
 	err  error
 }
 
-// cutSource splits "builtin:NAME" and "file:PATH".
-func cutSource(source string) (kind, name string, ok bool) {
-	kind, name, _ = strings.Cut(source, ":")
-	return kind, name, (kind == "builtin" || kind == "file") && name != ""
-}
-
-// checkDigest compares a module with the pin of its configuration.
-func checkDigest(binary []byte, pin string) error {
-	if pin == "" {
-		return nil
-	}
-	sum := sha256.Sum256(binary)
-	if have := hex.EncodeToString(sum[:]); !strings.EqualFold(have, pin) {
-		return fmt.Errorf("sha256: the module's is %s, the configuration wants %s", have, strings.ToLower(pin))
-	}
-	return nil
-}
-
 // acquireModule compiles binary, unless a filter uses it already. Each call
 // must be met by one of releaseModule.
 func (h *Host) acquireModule(ctx context.Context, binary []byte) (*module, error) {
@@ -74,6 +55,9 @@ func (h *Host) acquireModule(ctx context.Context, binary []byte) (*module, error
 			m.err = fmt.Errorf("compile: %w", m.err)
 		} else {
 			m.err = checkModule(m.compiled)
+		}
+		if h.compiled.Add(1)%pruneEvery == 0 {
+			h.pruneCache(ctx)
 		}
 	})
 	if m.err != nil {
