@@ -64,7 +64,8 @@ type Expect struct {
 	// own tokens, as introspection does.
 	AnyAudience bool
 	// Types lists the accepted "typ" in lower case and without "application/",
-	// such as "at+jwt" (RFC 9068 §4); empty accepts none and "jwt".
+	// such as "at+jwt" (RFC 9068 §4); "" is a token without one. An empty list
+	// accepts none and "jwt".
 	Types []string
 	// Algorithms lists the accepted "alg"; empty accepts all of this package.
 	// A key is pinned to one of them in any case.
@@ -96,17 +97,10 @@ func Verify(ctx context.Context, token string, set Set, e Expect) (*Token, error
 	if err != nil {
 		return nil, err
 	}
-	if err := p.checkType(e.Types); err != nil {
+	if err := p.checkHeader(e); err != nil {
 		return nil, err
 	}
-	if method(p.alg) == nil || (len(e.Algorithms) > 0 && !slices.Contains(e.Algorithms, p.alg)) {
-		return nil, fmt.Errorf("%w: algorithm %q is refused", ErrSignature, p.alg)
-	}
-	key, err := set.Key(ctx, p.kid, p.alg)
-	if err != nil {
-		return nil, err
-	}
-	if err := p.checkSignature(key); err != nil {
+	if err := p.checkKey(ctx, set); err != nil {
 		return nil, err
 	}
 	t := &Token{Header: p.header, Raw: p.payload}
@@ -189,6 +183,17 @@ func parse(token string) (*parsed, error) {
 	return p, nil
 }
 
+// checkHeader looks at what the header says before anything is computed.
+func (p *parsed) checkHeader(e Expect) error {
+	if err := p.checkType(e.Types); err != nil {
+		return err
+	}
+	if method(p.alg) == nil || (len(e.Algorithms) > 0 && !slices.Contains(e.Algorithms, p.alg)) {
+		return fmt.Errorf("%w: algorithm %q is refused", ErrSignature, p.alg)
+	}
+	return nil
+}
+
 // checkType refuses tokens that were made for something else (RFC 8725 §3.11).
 func (p *parsed) checkType(accepted []string) error {
 	// RFC 7515 §4.1.9: media types compare without case, "application/" may be
@@ -197,10 +202,19 @@ func (p *parsed) checkType(accepted []string) error {
 	if len(accepted) == 0 && (typ == "" || typ == "jwt") {
 		return nil
 	}
-	if typ != "" && slices.Contains(accepted, typ) {
+	if slices.Contains(accepted, typ) {
 		return nil
 	}
 	return fmt.Errorf("%w: %q", ErrType, p.typ)
+}
+
+// checkKey verifies the signature with the key of set that the header names.
+func (p *parsed) checkKey(ctx context.Context, set Set) error {
+	key, err := set.Key(ctx, p.kid, p.alg)
+	if err != nil {
+		return err
+	}
+	return p.checkSignature(key)
 }
 
 func (p *parsed) checkSignature(k Key) error {

@@ -2,7 +2,6 @@ package jose
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -36,9 +35,12 @@ type RemoteOptions struct {
 // RemoteSet is the key set behind a URL. It asks when it must: at first use,
 // when its keys are old, and when a token names an unknown key, but never more
 // often than MinRefresh allows and never twice at once. It may be used
-// concurrently and needs no end: it has no goroutine of its own.
+// concurrently. A request has a goroutine of its own, which ends with it, after
+// Timeout at most; [RemoteSet.Close] ends it sooner.
 type RemoteSet struct {
 	options RemoteOptions
+	ended   context.Context
+	stop    context.CancelFunc
 
 	mu        sync.Mutex
 	keys      staticSet
@@ -65,6 +67,7 @@ func NewRemoteSet(o RemoteOptions) *RemoteSet {
 		o.Client = http.DefaultClient
 	}
 	s := &RemoteSet{options: o}
+	s.ended, s.stop = context.WithCancel(context.Background())
 	if s.options.Fetch == nil {
 		s.options.Fetch = s.get
 	}
@@ -78,88 +81,137 @@ func orDefault(d, otherwise time.Duration) time.Duration {
 	return otherwise
 }
 
-// Key implements [Set]. It may wait for one request. Keys past their time are
-// used while their owner does not answer, for MaxStale at most.
-func (s *RemoteSet) Key(ctx context.Context, kid, alg string) (Key, error) {
-	key, known, fresh, err := s.lookup(ctx, kid, alg)
-	if known && fresh {
-		return key, nil
+// Close ends a request under way and waits for it. The set answers from the
+// keys at hand afterwards.
+func (s *RemoteSet) Close() {
+	s.stop()
+	s.mu.Lock()
+	flight := s.flight
+	s.mu.Unlock()
+	if flight != nil {
+		<-flight
 	}
-	// Only who finds no key waits for a request that another one makes.
-	s.refresh(ctx, !known)
-	if refreshed, ok, _, e := s.lookup(ctx, kid, alg); ok {
-		return refreshed, nil
-	} else if e != nil {
-		err = e
+}
+
+// Key implements [Set]. Who finds its key among keys that are not older than
+// twice Refresh never waits. Keys past their time are used while their owner
+// does not answer, for MaxStale at most. An unknown key makes the caller wait
+// for one request: not longer than ctx allows, and a second where the set has
+// other keys, so that made-up ids hold nobody up.
+func (s *RemoteSet) Key(ctx context.Context, kid, alg string) (Key, error) {
+	f := s.lookup(ctx, kid, alg)
+	if f.err == nil && f.age < s.options.Refresh {
+		return f.key, nil
+	}
+	flight := s.refresh()
+	if flight == nil || !s.worthWaiting(f) {
+		return f.key, s.explain(f)
+	}
+	patience := s.options.Timeout
+	if f.any {
+		patience = min(patience, unknownPatience)
+	}
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	select {
+	case <-flight:
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+	if f = s.lookup(ctx, kid, alg); f.err == nil {
+		return f.key, nil
 	}
 	if ctx.Err() != nil {
 		return Key{}, ctx.Err()
 	}
-	return Key{}, err
+	return Key{}, s.explain(f)
 }
 
-// lookup looks at the keys at hand. An error that is not ErrUnknownKey says why
-// there are none.
-func (s *RemoteSet) lookup(ctx context.Context, kid, alg string) (key Key, known, fresh bool, err error) {
+// unknownPatience is how long one waits for a key that may not exist.
+const unknownPatience = time.Second
+
+// found is what the keys at hand say.
+type found struct {
+	key Key
+	err error
+	age time.Duration
+	// any is true where there are keys that may be used.
+	any bool
+	// failures counts the requests that failed since, the last for lastErr.
+	failures uint
+	lastErr  error
+}
+
+// lookup looks at the keys at hand.
+func (s *RemoteSet) lookup(ctx context.Context, kid, alg string) found {
 	s.mu.Lock()
-	keys, age, last := s.keys, s.options.Now().Sub(s.fetched), s.lastErr
+	keys := s.keys
+	f := found{age: s.options.Now().Sub(s.fetched), failures: s.failures, lastErr: s.lastErr}
 	s.mu.Unlock()
-	if keys == nil || age > s.options.Refresh+s.options.MaxStale {
-		if last == nil {
-			last = ErrUnknownKey
-		}
-		return Key{}, false, false, last
+	if keys == nil || f.age > s.options.Refresh+s.options.MaxStale {
+		f.err = ErrUnknownKey
+		return f
 	}
-	key, err = keys.Key(ctx, kid, alg)
-	return key, err == nil, age < s.options.Refresh, err
+	f.any = true
+	f.key, f.err = keys.Key(ctx, kid, alg)
+	return f
 }
 
-// refresh asks for the keys, unless somebody else does or it is too early.
-func (s *RemoteSet) refresh(ctx context.Context, wait bool) {
+// worthWaiting reports whether a request may change the answer: a key is
+// missing, or so old that it may have been withdrawn and the owner was well
+// when last asked.
+func (s *RemoteSet) worthWaiting(f found) bool {
+	return f.err != nil || (f.age >= 2*s.options.Refresh && f.failures == 0)
+}
+
+// explain returns the reason for a key that was not found: while its owner
+// cannot be asked nobody knows whether it exists.
+func (s *RemoteSet) explain(f found) error {
+	if f.err != nil && f.lastErr != nil {
+		return f.lastErr
+	}
+	return f.err
+}
+
+// refresh asks for the keys, unless it is too early, and returns what is closed
+// when the request under way ends; nil where there is none.
+func (s *RemoteSet) refresh() <-chan struct{} {
 	s.mu.Lock()
-	if flight := s.flight; flight != nil {
-		s.mu.Unlock()
-		if wait {
-			select {
-			case <-flight:
-			case <-ctx.Done():
-			}
-		}
-		return
+	defer s.mu.Unlock()
+	if s.flight != nil {
+		return s.flight
 	}
 	now := s.options.Now()
 	pause := min(s.options.MinRefresh<<min(s.failures, 16), max(s.options.Refresh, s.options.MinRefresh))
-	if !s.attempted.IsZero() && now.Sub(s.attempted) < pause {
-		s.mu.Unlock()
-		return
+	if s.ended.Err() != nil || !s.attempted.IsZero() && now.Sub(s.attempted) < pause {
+		return nil
 	}
 	flight := make(chan struct{})
 	s.flight, s.attempted = flight, now
-	s.mu.Unlock()
-
-	var keys []Key
-	err := errors.New("request panicked")
-	defer func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.flight, s.lastErr = nil, err
-		if err == nil {
-			s.keys, s.fetched, s.failures = keys, now, 0
-		} else {
-			s.failures++
-		}
-		close(flight)
-	}()
 	// Others wait for the answer too: it must not end with this caller.
-	fetchCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.options.Timeout)
+	go s.fetch(now, flight)
+	return flight
+}
+
+// fetch asks for the keys and keeps them.
+func (s *RemoteSet) fetch(now time.Time, flight chan struct{}) {
+	ctx, cancel := context.WithTimeout(s.ended, s.options.Timeout)
 	defer cancel()
-	var data []byte
-	if data, err = s.options.Fetch(fetchCtx); err == nil {
+	var keys []Key
+	data, err := s.options.Fetch(ctx)
+	if err == nil {
 		keys, err = parseKeys(data)
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	defer close(flight)
+	s.flight = nil
 	if err != nil {
-		err = fmt.Errorf("refresh keys of %s: %w", s.options.URL, err)
+		s.lastErr = fmt.Errorf("refresh keys of %s: %w", s.options.URL, err)
+		s.failures++
+		return
 	}
+	s.keys, s.fetched, s.failures, s.lastErr = keys, now, 0, nil
 }
 
 func (s *RemoteSet) get(ctx context.Context) ([]byte, error) {

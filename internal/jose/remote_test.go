@@ -83,6 +83,7 @@ func TestRemoteSet(t *testing.T) {
 	find := func(key jose.Key, want error) {
 		t.Helper()
 		got, err := set.Key(context.Background(), key.KID, jose.ES256)
+		set.Settle()
 		if !errors.Is(err, want) || (want == nil && got.KID != key.KID) {
 			t.Errorf("key %q, %v; want %v", got.KID, err, want)
 		}
@@ -181,5 +182,91 @@ func TestRemoteSetRefusesOtherDocuments(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 		server.Close()
+	}
+}
+
+// TestGoodKeysDoNotWait: while the owner's server hangs, tokens of known keys
+// go on, and who names an unknown key waits a second at most.
+func TestGoodKeysDoNotWait(t *testing.T) {
+	key := mustKey(t)
+	server := newKeyServer(t, key)
+	clock := &steppedClock{}
+	set := jose.NewRemoteSet(jose.RemoteOptions{URL: server.URL, Client: server.Client(), Refresh: time.Minute, Timeout: time.Hour, Now: clock.now})
+	if _, err := set.Key(t.Context(), key.KID, jose.ES256); err != nil {
+		t.Fatal(err)
+	}
+	hold := make(chan struct{})
+	server.mu.Lock()
+	server.hold = hold
+	server.mu.Unlock()
+	clock.advance(90 * time.Second)
+	for range 100 {
+		if _, err := set.Key(t.Context(), key.KID, jose.ES256); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	if _, err := set.Key(ctx, "made-up", jose.ES256); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("unknown key, caller in a hurry: %v", err)
+	}
+	if _, err := set.Key(t.Context(), "made-up", jose.ES256); !errors.Is(err, jose.ErrUnknownKey) {
+		t.Errorf("unknown key: %v", err)
+	}
+	close(hold)
+	set.Settle()
+	server.wantRequests(t, 2)
+}
+
+// TestWithdrawnKeyAfterSilence: the first token after a long time without any
+// waits for the owner's answer, which may be that its key is withdrawn.
+func TestWithdrawnKeyAfterSilence(t *testing.T) {
+	old, next := mustKey(t), mustKey(t)
+	server := newKeyServer(t, old)
+	clock := &steppedClock{}
+	set := jose.NewRemoteSet(jose.RemoteOptions{URL: server.URL, Client: server.Client(), Now: clock.now})
+	if _, err := set.Key(t.Context(), old.KID, jose.ES256); err != nil {
+		t.Fatal(err)
+	}
+	server.set(false, next)
+	clock.advance(12 * time.Hour)
+	if _, err := set.Key(t.Context(), old.KID, jose.ES256); !errors.Is(err, jose.ErrUnknownKey) {
+		t.Errorf("withdrawn key: %v", err)
+	}
+}
+
+// TestUnknownKeyWhileTheOwnerIsDown: nobody knows whether the key exists.
+func TestUnknownKeyWhileTheOwnerIsDown(t *testing.T) {
+	key, rotated := mustKey(t), mustKey(t)
+	server := newKeyServer(t, key)
+	clock := &steppedClock{}
+	set := jose.NewRemoteSet(jose.RemoteOptions{URL: server.URL, Client: server.Client(), Now: clock.now})
+	if _, err := set.Key(t.Context(), key.KID, jose.ES256); err != nil {
+		t.Fatal(err)
+	}
+	server.set(true)
+	clock.advance(time.Minute)
+	for range 2 { // the second does not ask again
+		if _, err := set.Key(t.Context(), rotated.KID, jose.ES256); err == nil || errors.Is(err, jose.ErrUnknownKey) {
+			t.Errorf("unknown key: %v", err)
+		}
+	}
+	if _, err := set.Key(t.Context(), key.KID, jose.ES256); err != nil {
+		t.Errorf("known key: %v", err)
+	}
+	server.wantRequests(t, 2)
+}
+
+func TestCloseEndsTheRequest(t *testing.T) {
+	server := newKeyServer(t, mustKey(t))
+	server.hold = make(chan struct{})
+	defer close(server.hold)
+	set := jose.NewRemoteSet(jose.RemoteOptions{URL: server.URL, Client: server.Client(), Timeout: time.Hour})
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	_, _ = set.Key(ctx, "a", jose.ES256)
+	set.Close()
+	if _, err := set.Key(t.Context(), "a", jose.ES256); err == nil {
+		t.Error("a closed set has keys")
 	}
 }
