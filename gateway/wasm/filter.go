@@ -92,6 +92,9 @@ func (f *wasmFilter) open(ctx context.Context, s filter.Spec) error {
 	if err := f.module.checkMemory(f.limits.Memory); err != nil {
 		return err
 	}
+	if err := f.host.services.lend(f.shared, &s, f.limits); err != nil {
+		return err
+	}
 	first, err := f.instantiate(ctx)
 	if err != nil {
 		return err

@@ -2,6 +2,7 @@ package wasm
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -72,6 +73,9 @@ type Options struct {
 	// LogLinesPerSecond bounds what one filter logs; zero means
 	// DefaultLogLinesPerSecond.
 	LogLinesPerSecond int
+	// OutboundTLS holds further authorities for http_call; nil trusts the
+	// system's.
+	OutboundTLS *tls.Config
 	// Logger takes the log; nil means slog.Default.
 	Logger *slog.Logger
 	// Registry takes the metrics; nil means none.
@@ -120,6 +124,8 @@ type Host struct {
 	runtime wazero.Runtime
 	cache   wazero.CompilationCache
 	metrics *metrics
+	// services outlive filters.
+	services services
 
 	mu      sync.Mutex
 	modules map[digest]*module
@@ -140,7 +146,7 @@ var (
 // machine code that will run.
 func New(ctx context.Context, o Options) (*Host, error) {
 	o.complete()
-	h := &Host{options: o, modules: make(map[digest]*module), metrics: newMetrics(o.Registry)}
+	h := &Host{options: o, modules: make(map[digest]*module), metrics: newMetrics(o.Registry), services: newServices(&o)}
 	if o.CacheDir == "" {
 		h.cache = wazero.NewCompilationCache()
 	} else {
@@ -184,6 +190,7 @@ func privateFolder(dir string) error {
 // Close frees everything. Filters must be closed before.
 func (h *Host) Close(ctx context.Context) error {
 	var err error
+	h.services.close()
 	if h.runtime != nil {
 		err = h.runtime.Close(ctx)
 	}

@@ -54,6 +54,12 @@ type Filter struct {
 	Tokens capability.Tokens
 	// Keys verifies for key_verify; nil refuses.
 	Keys capability.Keys
+	// KV is what the filter remembers; nil refuses.
+	KV *capability.KV
+	// Counters are those that the filter makes; nil refuses.
+	Counters *capability.Counters
+	// HTTP sends for http_call; nil refuses.
+	HTTP *capability.HTTPCaller
 	// MaxBodyBytes bounds a body that the guest reads or writes.
 	MaxBodyBytes int64
 }
@@ -95,6 +101,9 @@ type Instance struct {
 	Tokens []*capability.TokenPolicy
 	Keys   []*capability.KeyPolicy
 
+	// HTTPAnswer is the encoded answer to the last http_call of this call into
+	// the guest; nil where there is none.
+	HTTPAnswer []byte
 	// Output is what the guest has written to standard output and error.
 	Output Output
 	// Scratch is memory for encoding, kept between calls.
@@ -155,12 +164,13 @@ func (in *Instance) Begin(ctx context.Context, ex *exchange.Exchange) {
 
 // Respond prepares the instance for the response of the request it has seen.
 func (in *Instance) Respond(ctx context.Context) {
-	in.Phase, in.Request = Responding, ctx
+	in.Phase, in.Request, in.HTTPAnswer = Responding, ctx, nil
 }
 
 // End forgets the exchange.
 func (in *Instance) End() {
 	in.Phase, in.Exchange, in.Request = Idle, nil, in.Context
+	in.HTTPAnswer = nil
 }
 
 // HostContext is the context of host functions that may wait: it ends with the

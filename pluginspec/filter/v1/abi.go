@@ -147,6 +147,26 @@ const LimitResultSize = 12
 // MaxLimitWindows bounds the windows of one limit policy.
 const MaxLimitWindows = 8
 
+// Bounds of what a filter remembers.
+const (
+	// MaxKVKeyBytes is the length of a key.
+	MaxKVKeyBytes = 1 << 10
+	// MaxKVValueBytes is the length of a value.
+	MaxKVValueBytes = 64 << 10
+	// KVEntryBytes is what an entry counts besides its key and its value.
+	KVEntryBytes = 128
+	// KVNumberBytes is what the value of an entry that kv_incr has made counts.
+	KVNumberBytes = 20
+)
+
+// Bounds of metric_add.
+const (
+	// MaxMetrics is the number of counters of a filter.
+	MaxMetrics = 64
+	// MaxMetricNameBytes is the length of a counter's name.
+	MaxMetricNameBytes = 64
+)
+
 // Absent is what principal_get and attribute_get return where there is no
 // value.
 const Absent int32 = -1

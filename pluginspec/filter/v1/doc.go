@@ -166,32 +166,52 @@
 //	kv_incr(key, key_len, delta i64, ttl_ms i64, result) → status
 //
 // A small memory that all instances of the filter in this gateway share, and
-// that outlives reloads. It holds at most limits.kv bytes of keys and values;
-// what ends first makes room for what is new. ttl_ms 0 never ends by itself.
+// that outlives reloads. Keys are 1 byte to 1 KiB, values up to 64 KiB. It
+// holds at most limits.kv bytes, where an entry counts its key, its value and
+// 128 bytes; a number that kv_incr has made counts as 20. Where a new value
+// does not fit beside the others, they make room: those that have ended, then
+// those that end first, at last those without an end; of what ends together,
+// what was written first. kv_get is no writing. ttl_ms 0 never ends by itself;
+// a negative one is [StatusBadArgument], as is an empty key.
+//
 // kv_get answers the length, or the negative [Status] ([StatusAbsent] where
-// there is no such key). kv_incr adds to a decimal number (0 where there is
-// none), atomically, writes the sum to result as i64, and sets the time to
-// live only of a key that it makes; [StatusBadArgument] where the value is no
-// number or the sum overflows. [StatusTooLarge]: does not fit. Need the grant
-// "kv".
+// there is no such key). kv_put replaces value and time to live. kv_delete
+// succeeds also where there is no such key. kv_incr adds to a decimal number (0
+// where there is none), atomically, writes the sum to result as i64, and sets
+// the time to live only of a key that it makes; [StatusBadArgument] where the
+// value is no number or the sum overflows. [StatusTooLarge]: does not fit. They
+// may be used at any time, also in gatehouse_start. Need the grant "kv".
 //
 //	metric_add(name, name_len, delta f64) → status
 //
-// Adds to the counter gatehouse_filter_custom_total{filter, name}. A name is 1
-// to 64 of a-z, 0-9 and underscore; a filter has at most 64. delta is finite
-// and not negative. Needs the grant "metrics".
+// Adds to the counter gatehouse_filter_custom_total{filter, name}, at any time.
+// A name is 1 to 64 of a-z, 0-9 and underscore; a filter has at most 64
+// ([StatusTooLarge]). delta is finite and not negative; 0 makes the counter.
+// Needs the grant "metrics".
 //
 //	http_call(request, request_len, timeout_ms) → len
 //	http_response(buf, buf_limit) → len
 //
 // Sends an HTTP request and waits for its answer, within limits.host_time for
-// all waiting of one call into the guest. The URL must begin with one that the
-// operator lists under http.allow. request is: string method, string URL, u32
-// number of header fields, for each: string name, string value; string body.
-// The answer's encoding, of which http_call returns the length, is: u32
-// status, u32 number of fields, for each: string name (lower case), string
-// value; string body. http_response copies it as long as the call into the
-// guest lasts and no other http_call is made; -1 where there is none. Negative:
-// the negative [Status]; [StatusUnavailable] where there is no answer in time,
-// see last_error. Needs the grant "http".
+// all waiting of one call into the guest, and within timeout_ms, where that is
+// not 0. It ends early when the client hangs up. request is: string method,
+// string URL, u32 number of header fields, for each: string name, string value;
+// string body.
+//
+// The URL must begin with one that the operator lists under http.allow: the
+// same scheme, host and port, and whole segments of the path
+// ([StatusNotGranted]). It has no user, no fragment, no dot segments, no encoded
+// slashes. Host, Content-Length and fields that are for one connection
+// (Connection, Transfer-Encoding and so on) are the host's, CONNECT and TRACE
+// are refused ([StatusBadArgument]). Redirects are answers like any other; they
+// are not followed.
+//
+// The answer's encoding, of which http_call returns the length, is: u32 status,
+// u32 number of fields, for each: string name (lower case), string value;
+// string body. The body is at most 1 MiB and limits.body ([StatusTooLarge]);
+// gzip is decoded where the filter has not asked for an encoding itself.
+// http_response copies the answer as long as the call into the guest lasts and
+// no other http_call is made; -1 where there is none. Negative: the negative
+// [Status]; [StatusUnavailable] where there is no answer in time, see
+// last_error. Needs the grant "http".
 package filterv1
