@@ -62,6 +62,8 @@ type Filter struct {
 	HTTP *capability.HTTPCaller
 	// MaxBodyBytes bounds a body that the guest reads or writes.
 	MaxBodyBytes int64
+	// HostTime bounds all waiting of one call into the guest; zero does not.
+	HostTime time.Duration
 }
 
 // Granted reports whether a capability is granted.
@@ -87,10 +89,8 @@ type Instance struct {
 	// BaseFeatures are the http-wasm features enabled while starting, Features
 	// those of this exchange.
 	BaseFeatures, Features uint32
-	// BodyRead and BodyWritten are how far the guest has read and whether it
-	// has written the bodies of request (0) and response (1).
-	BodyRead    [2]int
-	BodyWritten [2]bool
+	// Bodies are those of request (0) and response (1).
+	Bodies [2]Body
 
 	// Failure is what the guest said with fail.
 	Failure string
@@ -109,6 +109,8 @@ type Instance struct {
 	// Scratch is memory for encoding, kept between calls.
 	Scratch []byte
 
+	meter    meter
+	waiting  *hostContext
 	seed     maphash.Seed
 	interned [internSlots]string
 }
@@ -120,14 +122,41 @@ const (
 
 // New returns an instance of f that starts.
 func New(f *Filter) *Instance {
-	return &Instance{
+	in := &Instance{
 		Context: context.Background(),
 		Filter:  f,
 		Request: context.Background(),
-		Output:  Output{log: f.Log},
 		Scratch: make([]byte, 0, 4<<10),
 		seed:    maphash.MakeSeed(),
 	}
+	in.Output = Output{log: f.Log, charge: in.chargeBytes}
+	return in
+}
+
+// State is what a started instance has of the host, besides the guest's own
+// memory: equal for all instances of a filter, up to the order of handles.
+type State struct {
+	features uint32
+	limits   []*capability.LimitPolicy
+	tokens   []*capability.TokenPolicy
+	keys     []*capability.KeyPolicy
+}
+
+// Save returns the state of an instance that has started. The policies stay
+// shared; they are read only.
+func (in *Instance) Save() State {
+	return State{in.BaseFeatures, slices.Clip(in.Limits), slices.Clip(in.Tokens), slices.Clip(in.Keys)}
+}
+
+// Restore makes the instance one that has just started, with the handles of
+// the instance that s was saved from.
+func (in *Instance) Restore(s State) {
+	in.End()
+	in.BaseFeatures, in.Features = s.features, s.features
+	in.Limits, in.Tokens, in.Keys = s.limits, s.tokens, s.keys
+	in.Answered, in.Failure, in.LastError = false, "", ""
+	in.Bodies = [2]Body{}
+	in.Output.Reset()
 }
 
 type instanceKey struct{}
@@ -157,29 +186,26 @@ func (in *Instance) Begin(ctx context.Context, ex *exchange.Exchange) {
 	in.Phase, in.Exchange, in.Request = Requesting, ex, ctx
 	in.Features = in.BaseFeatures
 	in.Answered = false
-	in.BodyRead, in.BodyWritten = [2]int{}, [2]bool{}
+	in.Bodies = [2]Body{}
 	in.LastError = ""
 	in.Output.Reset()
 }
 
 // Respond prepares the instance for the response of the request it has seen.
 func (in *Instance) Respond(ctx context.Context) {
+	in.endWait()
 	in.Phase, in.Request, in.HTTPAnswer = Responding, ctx, nil
+	in.Bodies = [2]Body{}
 }
 
 // End forgets the exchange.
 func (in *Instance) End() {
+	in.endWait()
 	in.Phase, in.Exchange, in.Request = Idle, nil, in.Context
 	in.HTTPAnswer = nil
+	in.Bodies = [2]Body{}
+	in.HTTPAnswer = nil
 }
-
-// HostContext is the context of host functions that may wait: it ends with the
-// request, and when the call has waited for the host as long as it may.
-func (in *Instance) HostContext() context.Context { return in.Request }
-
-// Charge burns fuel for work that the host does at the guest's word: one unit
-// for about ten bytes. It traps where there is none left.
-func (in *Instance) Charge(units int64) {}
 
 // MustExchange returns the exchange and traps where there is none.
 func (in *Instance) MustExchange() *exchange.Exchange {

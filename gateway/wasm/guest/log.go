@@ -70,8 +70,9 @@ func (l *Log) Unavailable(kind, why string) {
 // Output takes what a guest writes to standard output and error: a Go guest's
 // panic, mostly. It belongs to one instance.
 type Output struct {
-	log  *Log
-	text []byte
+	log    *Log
+	charge func(bytes uint32)
+	text   []byte
 }
 
 // maxOutputBytes bounds what is kept of a guest's output.
@@ -79,6 +80,9 @@ const maxOutputBytes = 1 << 10
 
 // Write implements io.Writer.
 func (o *Output) Write(p []byte) (int, error) {
+	if o.charge != nil {
+		o.charge(uint32(len(p)))
+	}
 	if room := maxOutputBytes - len(o.text); room > 0 {
 		o.text = append(o.text, p[:min(room, len(p))]...)
 	}

@@ -8,14 +8,21 @@ import (
 )
 
 // Memory is the guest's linear memory during one host call.
-type Memory struct{ api.Memory }
+type Memory struct {
+	api.Memory
+	in *Instance
+}
 
-// Bytes returns the range as a view. It traps where the range lies outside the
-// memory.
+// NewMemory returns the memory of an instance.
+func NewMemory(in *Instance, memory api.Memory) Memory { return Memory{memory, in} }
+
+// Bytes returns the range as a view, for which the guest is charged by length.
+// It traps where the range lies outside the memory.
 func (m Memory) Bytes(address, length uint32) []byte {
 	if length == 0 {
 		return nil
 	}
+	m.in.chargeBytes(length)
 	p, ok := m.Read(address, length)
 	if !ok {
 		panic(Trap("address range outside the guest's memory"))
@@ -56,7 +63,9 @@ func Export(ctx context.Context, runtime wazero.Runtime, module string, function
 		call := f.Call
 		// Not WithFunc, which reflects on every call.
 		b.NewFunctionBuilder().WithGoModuleFunction(api.GoModuleFunc(func(ctx context.Context, mod api.Module, stack []uint64) {
-			call(From(ctx), Memory{mod.Memory()}, stack)
+			in := From(ctx)
+			in.cross()
+			call(in, Memory{mod.Memory(), in}, stack)
 		}), f.Params, f.Results).Export(f.Name)
 	}
 	_, err := b.Instantiate(ctx)
