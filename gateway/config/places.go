@@ -11,16 +11,22 @@ import (
 )
 
 // places knows where in the file each value stands. Its keys are paths such
-// as "routes[3].match.path".
+// as "routes[3].match.path". What comes from an anchor stands where the anchor
+// is: that is what has to be changed.
 type places struct {
 	file string
 	at   map[string]place
+	// anchors are those seen so far, by name.
+	anchors map[string]ast.Node
 }
 
 type place struct{ line, column int }
 
+// maxPlaces bounds what aliases of aliases can grow to.
+const maxPlaces = 200_000
+
 func findPlaces(file string, data []byte) places {
-	p := places{file: file, at: map[string]place{}}
+	p := places{file: file, at: map[string]place{}, anchors: map[string]ast.Node{}}
 	tree, err := parser.ParseBytes(data, 0)
 	if err != nil {
 		return p // the strict decoder has said so already
@@ -28,17 +34,19 @@ func findPlaces(file string, data []byte) places {
 	for _, doc := range tree.Docs {
 		p.walk("", doc.Body)
 	}
+	p.anchors = nil
 	return p
 }
 
 func (p *places) walk(path string, n ast.Node) {
+	if len(p.at) > maxPlaces {
+		return
+	}
 	switch n := n.(type) {
 	case *ast.MappingNode:
-		for _, v := range n.Values {
-			p.pair(path, v)
-		}
+		p.mapping(path, n.Values)
 	case *ast.MappingValueNode:
-		p.pair(path, n)
+		p.mapping(path, []*ast.MappingValueNode{n})
 	case *ast.SequenceNode:
 		for i, v := range n.Values {
 			element := path + "[" + strconv.Itoa(i) + "]"
@@ -47,16 +55,79 @@ func (p *places) walk(path string, n ast.Node) {
 		}
 	case *ast.AnchorNode:
 		p.walk(path, n.Value)
+		// Known only now: an alias within its own anchor leads nowhere.
+		p.anchors[tokenValue(n.Name)] = n.Value
+	case *ast.AliasNode:
+		p.walk(path, p.anchors[tokenValue(n.Value)])
 	case *ast.TagNode:
 		p.walk(path, n.Value)
 	}
 }
 
-func (p *places) pair(path string, v *ast.MappingValueNode) {
-	key := v.Key.String()
-	if token := v.Key.GetToken(); token != nil {
-		key = token.Value
+// mapping marks the keys of a mapping, then those that it merges in ("<<")
+// and has not itself.
+func (p *places) mapping(path string, values []*ast.MappingValueNode) {
+	var merged []ast.Node
+	own := map[string]bool{}
+	for _, v := range values {
+		if v.Key.Type() == ast.MergeKeyType {
+			merged = append(merged, v.Value)
+			continue
+		}
+		own[tokenValue(v.Key)] = true
+		p.pair(path, v)
 	}
+	for _, n := range merged {
+		p.merge(path, n, own)
+	}
+}
+
+func (p *places) merge(path string, n ast.Node, own map[string]bool) {
+	switch n := n.(type) {
+	case *ast.SequenceNode:
+		for _, v := range n.Values {
+			p.merge(path, v, own)
+		}
+	case *ast.AliasNode:
+		p.merge(path, p.anchors[tokenValue(n.Value)], own)
+	case *ast.AnchorNode:
+		p.merge(path, n.Value, own)
+		p.anchors[tokenValue(n.Name)] = n.Value
+	case *ast.MappingNode:
+		p.mergePairs(path, n.Values, own)
+	case *ast.MappingValueNode:
+		p.mergePairs(path, []*ast.MappingValueNode{n}, own)
+	}
+}
+
+func (p *places) mergePairs(path string, values []*ast.MappingValueNode, own map[string]bool) {
+	var fresh []*ast.MappingValueNode
+	for _, v := range values {
+		if v.Key.Type() == ast.MergeKeyType || !own[tokenValue(v.Key)] {
+			fresh = append(fresh, v)
+		}
+	}
+	for _, v := range fresh {
+		if v.Key.Type() != ast.MergeKeyType {
+			own[tokenValue(v.Key)] = true
+		}
+	}
+	p.mapping(path, fresh)
+}
+
+// tokenValue is the text of a key or a name, without quotes.
+func tokenValue(n ast.Node) string {
+	if n == nil {
+		return ""
+	}
+	if token := n.GetToken(); token != nil {
+		return token.Value
+	}
+	return n.String()
+}
+
+func (p *places) pair(path string, v *ast.MappingValueNode) {
+	key := tokenValue(v.Key)
 	if path != "" {
 		key = path + "." + key
 	}
