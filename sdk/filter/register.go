@@ -66,7 +66,7 @@ func Define[C any, F Handler](name string, newFilter func(s *Setup, config C) (F
 		start: func(s *Setup, config []byte) (Handler, error) {
 			var c C
 			if err := jsonconf.Decode(config, &c); err != nil {
-				return nil, errors.New("config" + err.Error())
+				return nil, errors.New("config" + err.Error()) // it begins with a JSON Pointer or a colon
 			}
 			return newFilter(s, c)
 		},

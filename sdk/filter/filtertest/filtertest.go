@@ -71,13 +71,9 @@ func New[C any, F filter.Handler](t testing.TB, newFilter func(*filter.Setup, C)
 // Start is New for a registration; it returns the filter's refusal.
 func Start(t testing.TB, r *filter.Registration, config any, options ...Option) (*Filter, error) {
 	t.Helper()
-	text, ok := config.(string)
-	if !ok {
-		b, err := json.Marshal(config)
-		if err != nil {
-			t.Fatalf("encode config: %v", err)
-		}
-		text = string(b)
+	text, err := configText(config)
+	if err != nil {
+		t.Fatal(err)
 	}
 	g := newGateway(t, text)
 	var about struct {

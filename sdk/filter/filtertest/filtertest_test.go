@@ -129,8 +129,8 @@ func TestConfigIsStrict(t *testing.T) {
 		`{"header":1}`:                  "config/header: want a string, have a number",
 		`{"header":"a","header":"b"}`:   "config/header: given twice",
 		`{"header":"a","every":"soon"}`: "config/every: want a duration",
-		`{"header":"a",}`:               "not valid JSON at byte 14",
-		`[]`:                            "config/: want an object, have a list",
+		`{"header":"a",}`:               "config: not valid JSON at byte 14",
+		`[]`:                            "config: want an object, have a list",
 	} {
 		if _, err := filtertest.Start(t, r, config); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: error %v, want %q", config, err, want)

@@ -8,33 +8,39 @@ import (
 	"strings"
 )
 
-// Decode reads data into v, a pointer. Nothing at all and null leave v as it
-// is. Field names are those of the json tags, else the field's own in lower
-// case; a type with UnmarshalText takes a string.
+// Decode reads data into v, a pointer. Nothing at all and null count as {}.
+// Field names are those of the json tags, else the field's own in lower case; a
+// type with UnmarshalText takes a string; a missing member takes the default
+// tag. null counts as missing.
 //
 // # Errors
 //
-// A wrong value names its JSON Pointer: "/limits/0/rate: want a whole number".
-// An unknown or repeated member is an error.
+// A wrong value names its JSON Pointer (RFC 6901): "/limits/0/rate: want an
+// integer, have a string". An unknown, repeated or missing member is an error,
+// and so is a value that the tags forbid.
 func Decode(data []byte, v any) error {
-	if len(data) == 0 {
-		return nil
+	var tree value
+	if len(data) != 0 {
+		var err error
+		if tree, err = parse(data); err != nil {
+			return err
+		}
 	}
-	tree, err := parse(data)
-	if err != nil {
-		return err
+	dst := reflect.ValueOf(v).Elem()
+	if tree.kind == kindNull && dst.Kind() == reflect.Struct {
+		tree.kind = kindObject
 	}
-	if tree.kind == kindNull {
-		return nil
-	}
-	return assign(tree, reflect.ValueOf(v).Elem(), "")
+	return assign(tree, dst, "")
 }
 
-func fail(pointer, why string) error {
-	if pointer == "" {
-		pointer = "/"
+func fail(pointer, why string) error { return errors.New(pointer + ": " + why) }
+
+// escape makes a member's name a part of a JSON Pointer.
+func escape(name string) string {
+	if !strings.ContainsAny(name, "~/") {
+		return name
 	}
-	return errors.New(pointer + ": " + why)
+	return strings.NewReplacer("~", "~0", "/", "~1").Replace(name)
 }
 
 func want(v value, what, pointer string) error {
@@ -133,7 +139,7 @@ func assignMap(v value, dst reflect.Value, pointer string) error {
 	m := reflect.MakeMap(dst.Type())
 	for _, item := range v.members {
 		e := reflect.New(dst.Type().Elem()).Elem()
-		if err := assign(item.value, e, pointer+"/"+item.name); err != nil {
+		if err := assign(item.value, e, pointer+"/"+escape(item.name)); err != nil {
 			return err
 		}
 		m.SetMapIndex(reflect.ValueOf(item.name).Convert(dst.Type().Key()), e)
@@ -146,18 +152,74 @@ func assignStruct(v value, dst reflect.Value, pointer string) error {
 	if v.kind != kindObject {
 		return want(v, "an object", pointer)
 	}
-	seen := make(map[string]bool, len(v.members))
+	t := dst.Type()
+	seen := make([]bool, t.NumField())
 	for _, item := range v.members {
-		at := pointer + "/" + item.name
-		field, ok := fieldByName(dst.Type(), item.name)
+		at := pointer + "/" + escape(item.name)
+		field, ok := fieldByName(t, item.name)
 		if !ok {
-			return fail(at, "unknown field; known: "+strings.Join(fieldNames(dst.Type()), ", "))
+			return fail(at, "unknown field; known: "+strings.Join(fieldNames(t), ", "))
 		}
-		if seen[item.name] {
+		if seen[field] {
 			return fail(at, "given twice")
 		}
-		seen[item.name] = true
+		if item.kind == kindNull {
+			continue
+		}
+		seen[field] = true
 		if err := assign(item.value, dst.Field(field), at); err != nil {
+			return err
+		}
+		if err := rulesOf(t.Field(field)).check(item.value, at); err != nil {
+			return err
+		}
+	}
+	for i := range seen {
+		if err := absent(t.Field(i), dst.Field(i), seen[i], pointer); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// absent gives a field that was not there its default.
+func absent(f reflect.StructField, dst reflect.Value, seen bool, pointer string) error {
+	name, ok := nameOf(f)
+	if seen || !ok {
+		return nil
+	}
+	at, r := pointer+"/"+escape(name), rulesOf(f)
+	switch {
+	case r.required:
+		return fail(at, "is missing")
+	case r.given:
+		v := value{kind: kindString, text: r.preset}
+		of := f.Type
+		for of.Kind() == reflect.Pointer && !isText(of) {
+			of = of.Elem()
+		}
+		if of.Kind() != reflect.String && !isText(of) {
+			var err error
+			if v, err = parse([]byte(r.preset)); err != nil {
+				return fail(at, "the filter's own default: "+err.Error())
+			}
+		}
+		return assign(v, dst, at)
+	case f.Type.Kind() == reflect.Struct && !isText(f.Type):
+		return fillDefaults(dst, at)
+	}
+	return nil
+}
+
+// fillDefaults gives the fields of a struct that was not there their defaults;
+// what is required in it counts only where it is there.
+func fillDefaults(dst reflect.Value, pointer string) error {
+	for i := range dst.NumField() {
+		f := dst.Type().Field(i)
+		if f.Tag.Get("required") == "true" {
+			continue
+		}
+		if err := absent(f, dst.Field(i), false, pointer); err != nil {
 			return err
 		}
 	}

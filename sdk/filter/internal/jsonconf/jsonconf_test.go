@@ -66,6 +66,61 @@ func TestDecodeRefuses(t *testing.T) {
 	}
 }
 
+type ruled struct {
+	Name  string   `json:"name" required:"true" pattern:"^[a-z]+$" max:"4"`
+	Mode  string   `json:"mode" enum:"a,b" default:"b"`
+	Rate  int      `json:"rate" min:"1" max:"9" default:"3"`
+	Tags  []string `json:"tags" enum:"x,y" min:"1" default:"[\"x\"]"`
+	Count *uint8   `json:"count" default:"7"`
+	Under struct {
+		Deep float64 `json:"deep" default:"0.5"`
+		Must string  `json:"must" required:"true"`
+	} `json:"under"`
+}
+
+func TestDecodeFollowsTags(t *testing.T) {
+	var v ruled
+	if err := Decode([]byte(`{"name":"ab","rate":null}`), &v); err != nil {
+		t.Fatal(err)
+	}
+	if v.Mode != "b" || v.Rate != 3 || len(v.Tags) != 1 || v.Tags[0] != "x" || *v.Count != 7 || v.Under.Deep != 0.5 {
+		t.Errorf("defaults are missing: %+v", v)
+	}
+	for text, want := range map[string]string{
+		``:                          "/name: is missing",
+		`null`:                      "/name: is missing",
+		`[]`:                        ": want an object, have a list",
+		`{"name":"abcde"}`:          "/name: want at most 4 characters",
+		`{"name":"a","mode":"c"}`:   "/mode: want one of a, b",
+		`{"name":"a","rate":0}`:     "/rate: want at least 1",
+		`{"name":"a","rate":10}`:    "/rate: want at most 9",
+		`{"name":"a","rate":"1"}`:   "/rate: want a whole number, have a string",
+		`{"name":"a","tags":[]}`:    "/tags: want at least 1 elements",
+		`{"name":"a","tags":["z"]}`: "/tags/0: want one of x, y",
+		`{"name":"a","under":{}}`:   "/under/must: is missing",
+		`{"name":"a","a/b~":1}`:     "/a~1b~0: unknown field",
+	} {
+		var v ruled
+		if err := Decode([]byte(text), &v); err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%s: error %v, want %q", text, err, want)
+		}
+	}
+}
+
+func TestSchemaFollowsTags(t *testing.T) {
+	const want = `{"type":"object","additionalProperties":false,"properties":{` +
+		`"name":{"type":"string","maxLength":4,"pattern":"^[a-z]+$"},` +
+		`"mode":{"default":"b","type":"string","enum":["a","b"]},` +
+		`"rate":{"default":3,"type":"integer","minimum":1,"maximum":9},` +
+		`"tags":{"default":["x"],"type":"array","items":{"type":"string","enum":["x","y"]},"minItems":1},` +
+		`"count":{"default":7,"type":"integer","minimum":0},` +
+		`"under":{"type":"object","additionalProperties":false,"properties":{"deep":{"default":0.5,"type":"number"},"must":{"type":"string"}},"required":["must"]}` +
+		`},"required":["name"]}`
+	if got := string(Schema(reflect.TypeFor[ruled]())); got != want {
+		t.Errorf("schema\n%s\nwant\n%s", got, want)
+	}
+}
+
 func TestSchemaIsJSON(t *testing.T) {
 	var v any
 	if err := json.Unmarshal(Schema(reflect.TypeFor[inner]()), &v); err != nil {

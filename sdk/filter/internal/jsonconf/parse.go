@@ -1,6 +1,18 @@
 // Package jsonconf owns the reading of a filter's configuration: strict JSON
 // (RFC 8259) into the author's struct, and the JSON Schema of that struct.
 //
+// A field's tags say more than its type, to the schema and to the decoder:
+//
+//	json      the member's name
+//	doc       what it is, for people
+//	required  "true": it has to be there
+//	default   what it is where it is not there: text for strings, else JSON
+//	enum      the only values of a string, or of a list's strings, with commas
+//	min, max  the least and the greatest number, length of a string, or number
+//	          of elements or members
+//	pattern   a regular expression for a string or a list's strings; checked
+//	          by the gateway alone
+//
 // It exists because encoding/json would double the size of every filter, and
 // because an operator is helped by the JSON Pointer of a wrong value. It leaves
 // the meaning of values to the filter, and is not a general JSON library.
@@ -43,8 +55,6 @@ type member struct {
 
 const maxDepth = 64
 
-var errSyntax = errors.New("not valid JSON")
-
 type parser struct {
 	data []byte
 	pos  int
@@ -55,7 +65,7 @@ func parse(data []byte) (value, error) {
 	v, ok := p.value(0)
 	p.space()
 	if !ok || p.pos != len(p.data) {
-		return value{}, errors.New(errSyntax.Error() + " at byte " + strconv.Itoa(p.pos))
+		return value{}, errors.New(": not valid JSON at byte " + strconv.Itoa(p.pos))
 	}
 	return v, nil
 }
@@ -212,7 +222,7 @@ func (p *parser) str() (string, bool) {
 			out = append(out, c)
 		default:
 			var ok bool
-			if out, ok = p.escape(out); !ok {
+			if out, ok = p.escaped(out); !ok {
 				return "", false
 			}
 		}
@@ -220,7 +230,7 @@ func (p *parser) str() (string, bool) {
 	return "", false
 }
 
-func (p *parser) escape(out []byte) ([]byte, bool) {
+func (p *parser) escaped(out []byte) ([]byte, bool) {
 	if p.pos >= len(p.data) {
 		return out, false
 	}
