@@ -159,7 +159,7 @@ func (a *App) bind(metrics *metrics) error {
 	for _, c := range a.wanted(snapshot.Config.Listeners) {
 		o := listener.Options{
 			Address: c.Address, Limits: snapshot.Config.Limits, Handler: a.pipeline, Logger: a.options.Logger,
-			Rejected: metrics.reject,
+			Rejected: metrics.reject, DropTrailer: forged,
 		}
 		var err error
 		if o.TLS, err = a.tlsConfig(c); err != nil {

@@ -147,6 +147,8 @@ type Request struct {
 	Header Header
 	// Trailer holds the request's trailers once Body is read to its end.
 	Trailer Header
+	// TrailerNames are those that the client has announced, separated by commas.
+	TrailerNames string
 	// Source is the peer's address, or what a trusted proxy says it is.
 	Source netip.AddrPort
 	// Body is the request's body.
@@ -178,6 +180,9 @@ type Response struct {
 	Header Header
 	// Trailer holds the response's trailers once Body is read to its end.
 	Trailer Header
+	// TrailerNames are those that the upstream has announced, separated by
+	// commas.
+	TrailerNames string
 	// Body is the response's body.
 	Body Body
 	// Close is true where the client's connection must not be used for another

@@ -47,6 +47,10 @@ type Options struct {
 	// Rejected hears of each head that was refused before an exchange was
 	// made of it; reason is one of a few words. It may be nil.
 	Rejected func(reason string)
+	// DropTrailer says which trailers of a request are removed, beyond those
+	// that are no trailers at all: what the handler removes from its header. It
+	// may be nil.
+	DropTrailer func(name string) bool
 	// Logger hears of broken connections.
 	Logger *slog.Logger
 }
@@ -67,6 +71,9 @@ func Open(o Options) (*Listener, error) {
 	}
 	if o.Rejected == nil {
 		o.Rejected = func(string) {}
+	}
+	if o.DropTrailer == nil {
+		o.DropTrailer = func(string) bool { return false }
 	}
 	socket, err := net.Listen("tcp", o.Address)
 	if err != nil {

@@ -189,6 +189,11 @@ func (s *session) readBody(fc *fasthttp.RequestCtx) {
 		}
 	}
 	s.upload = &requestBody{stream: stream, conn: fc.Conn(), stall: s.listener.options.Limits.BodyTimeout}
+	if length < 0 {
+		r := &s.ex.Request
+		r.TrailerNames = exchange.AnnouncedTrailers(&r.Header)
+		s.upload.trailers = func() error { return s.readTrailers(&fc.Request.Header) }
+	}
 	body.Stream, body.Length = s.upload, int64(length)
 }
 
@@ -199,9 +204,12 @@ func (s *session) write(fc *fasthttp.RequestCtx) {
 	out.SetStatusCode(resp.Status)
 	for i := range resp.Header.Len() {
 		f := resp.Header.At(i)
-		if exchange.ValidFieldName(f.Name) && exchange.ValidFieldValue(f.Value) {
+		if exchange.ValidFieldName(f.Name) && exchange.ValidFieldValue(f.Value) && !exchange.ConnectionField(f.Name) {
 			out.Header.Add(f.Name, f.Value)
 		}
+	}
+	if noContent(resp.Status) && !resp.Body.Empty() {
+		resp.Body.SetBytes(nil)
 	}
 	if resp.Close || (s.upload != nil && !s.upload.ended.Load()) {
 		s.conn.linger.Store(true)
@@ -217,6 +225,8 @@ func (s *session) write(fc *fasthttp.RequestCtx) {
 	}
 	if len(resp.Body.Bytes) > 0 {
 		out.SetBody(resp.Body.Bytes)
+		s.announceTrailers(out, resp.Trailer.Names())
+		s.addTrailers(out)
 	} else if resp.Body.Length > 0 && (s.ex.Request.Method == "HEAD" || resp.Status == http.StatusNotModified) {
 		out.SkipBody = true
 		out.Header.SetContentLength(int(resp.Body.Length))
@@ -234,6 +244,17 @@ func (s *session) stream(fc *fasthttp.RequestCtx) {
 		s.conn.endless.Store(true)
 	}
 	body := &responseStream{session: s, body: resp.Body.Stream}
+	if length >= 0 && resp.Trailer.Len() > 0 && s.ex.Request.Proto == "HTTP/1.1" {
+		length = -1 // trailers need chunks
+	}
+	if length < 0 {
+		names := resp.TrailerNames
+		if resp.Trailer.Len() > 0 {
+			names += "," + resp.Trailer.Names()
+		}
+		s.announceTrailers(out, names)
+		body.out = out
+	}
 	if length < 0 && s.ex.Request.Proto == "HTTP/1.0" && s.ex.Request.Method != "HEAD" {
 		streamUntilClose(fc, body)
 		return
@@ -282,11 +303,18 @@ type responseStream struct {
 	session *session
 	body    io.Reader
 	sent    int64
+	// out is the response that trailers are added to at the body's end; nil
+	// where it cannot have any.
+	out *fasthttp.Response
 }
 
 func (r *responseStream) Read(p []byte) (int, error) {
 	n, err := r.body.Read(p)
 	r.sent += int64(n)
+	if err == io.EOF && r.out != nil {
+		r.session.addTrailers(r.out)
+		r.out = nil
+	}
 	return n, err
 }
 
@@ -303,12 +331,14 @@ func (r *responseStream) Close() error {
 // requestBody is the client's body while it streams. Close may be called while
 // a Read waits, and ends it; the connection is then good for nothing else.
 type requestBody struct {
-	stream  io.Reader
-	conn    net.Conn
-	stall   time.Duration
-	reading atomic.Bool
-	closed  atomic.Bool
-	ended   atomic.Bool
+	stream io.Reader
+	conn   net.Conn
+	stall  time.Duration
+	// trailers is called at the end of a chunked body; nil else.
+	trailers func() error
+	reading  atomic.Bool
+	closed   atomic.Bool
+	ended    atomic.Bool
 }
 
 func (b *requestBody) Read(p []byte) (int, error) {
@@ -321,8 +351,10 @@ func (b *requestBody) Read(p []byte) (int, error) {
 		return 0, net.ErrClosed
 	}
 	n, err := b.stream.Read(p)
-	if err == io.EOF {
-		b.ended.Store(true)
+	if err == io.EOF && !b.ended.Swap(true) && b.trailers != nil {
+		if trailerErr := b.trailers(); trailerErr != nil {
+			return n, trailerErr
+		}
 	}
 	return n, err
 }

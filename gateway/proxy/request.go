@@ -70,9 +70,9 @@ func (rt *roundTrip) exchange(stop func() bool) error {
 		if err := c.SetReadDeadline(rt.deadline); err != nil {
 			return err
 		}
-		rt.upload = startUpload(c, body, rt.deadline)
+		rt.upload = startUpload(c, &ex.Request, rt.deadline)
 	} else {
-		if _, err := c.bw.Write(body.Bytes); err != nil {
+		if err := rt.writeBytes(); err != nil {
 			return err
 		}
 		if err := c.bw.Flush(); err != nil {
@@ -146,6 +146,13 @@ func (rt *roundTrip) writeHead() error {
 	switch body := &r.Body; {
 	case body.Stream != nil && body.Length < 0:
 		rt.field("Transfer-Encoding", "chunked")
+		if r.TrailerNames != "" {
+			rt.field("Trailer", r.TrailerNames)
+		}
+	case body.Stream == nil && r.Trailer.Len() > 0:
+		// Only chunks can be followed by trailers.
+		rt.field("Transfer-Encoding", "chunked")
+		rt.field("Trailer", r.Trailer.Names())
 	case body.Stream != nil:
 		rt.field("Content-Length", strconv.FormatInt(body.Length, 10))
 	case len(body.Bytes) > 0 || (r.Method != "GET" && r.Method != "HEAD" && r.Method != "OPTIONS" && r.Method != "DELETE"):
@@ -175,20 +182,21 @@ type upload struct {
 
 var copyBuffers = sync.Pool{New: func() any { return new([32 << 10]byte) }}
 
-func startUpload(c *conn, body *exchange.Body, deadline time.Time) *upload {
+func startUpload(c *conn, r *exchange.Request, deadline time.Time) *upload {
 	u := &upload{done: make(chan struct{})}
-	stream, length := body.Stream, body.Length
+	stream, length := r.Body.Stream, r.Body.Length
+	w := bodyWriter{conn: c, chunked: length < 0, left: length, deadline: deadline, trailer: &r.Trailer}
 	go func() {
 		defer close(u.done)
-		u.run(c, stream, length, deadline)
+		u.run(&w, stream)
 	}()
 	return u
 }
 
-func (u *upload) run(c *conn, stream io.Reader, length int64, deadline time.Time) {
+func (u *upload) run(w *bodyWriter, stream io.Reader) {
+	c := w.conn
 	buffer := copyBuffers.Get().(*[32 << 10]byte)
 	defer copyBuffers.Put(buffer)
-	w := bodyWriter{conn: c, chunked: length < 0, left: length, deadline: deadline}
 	for {
 		n, readErr := stream.Read(buffer[:])
 		if n > 0 && !w.write(buffer[:n]) {
@@ -231,6 +239,8 @@ type bodyWriter struct {
 	chunked  bool
 	left     int64
 	deadline time.Time
+	// trailer is complete once the body is read to its end, by whom reads it.
+	trailer *exchange.Header
 }
 
 func (w *bodyWriter) write(p []byte) bool {
@@ -250,17 +260,14 @@ func (w *bodyWriter) write(p []byte) bool {
 		_, _ = bw.Write(p)
 		return bw.Flush() == nil
 	}
-	_, _ = bw.WriteString(strconv.FormatInt(int64(len(p)), 16))
-	_, _ = bw.WriteString("\r\n")
-	_, _ = bw.Write(p)
-	_, _ = bw.WriteString("\r\n")
+	writeChunk(bw, p)
 	return bw.Flush() == nil
 }
 
 // end finishes the body and starts the wait for the response's head.
 func (w *bodyWriter) end() bool {
 	if w.chunked {
-		_, _ = w.conn.bw.WriteString("0\r\n\r\n")
+		writeLastChunk(w.conn.bw, w.trailer)
 	}
 	if w.conn.bw.Flush() != nil {
 		return false

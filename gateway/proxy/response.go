@@ -105,6 +105,10 @@ func parseHead(text, method string, resp *exchange.Response) (head, error) {
 	if err := h.framing(&resp.Header); err != nil {
 		return head{}, err
 	}
+	resp.TrailerNames = ""
+	if h.chunked {
+		resp.TrailerNames = exchange.AnnouncedTrailers(&resp.Header)
+	}
 	resp.Header.RemoveConnectionFields()
 	resp.Header.Del("Content-Length")
 	if method == "HEAD" || code < 200 || code == 204 || code == 304 {
@@ -252,18 +256,11 @@ func (b *responseBody) readChunked(p []byte) (int, error) {
 	if err != io.EOF {
 		return n, err
 	}
-	// The reader stops before the trailer section (RFC 9112 §7.1.2).
-	for range 64 {
-		line, err := b.conn.br.ReadSlice('\n')
-		if err != nil {
-			return n, io.ErrUnexpectedEOF
-		}
-		if len(line) <= 2 {
-			b.ended = true
-			return n, io.EOF
-		}
+	if err := b.readTrailers(); err != nil {
+		return n, err
 	}
-	return n, io.ErrUnexpectedEOF
+	b.ended = true
+	return n, io.EOF
 }
 
 // extend sets the deadline of the next read.
