@@ -57,7 +57,7 @@ const (
 // analyze reads a function of the given type.
 func (b *body) analyze(r reader, typ functionType) error {
 	b.reader, b.typ = r, typ
-	b.flow.reset()
+	b.reset()
 	b.frames, b.patches = b.frames[:0], b.patches[:0]
 	b.calls, b.leaves, b.scratches, b.entryLoop = false, false, 0, none
 	b.readLocals()
