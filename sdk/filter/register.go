@@ -45,18 +45,45 @@ type Registration struct {
 // Option adds to a registration.
 type Option func(*Registration)
 
-// Needs names grants that the filter cannot work without: "jwt", "key",
-// "headers.sensitive". The gateway refuses to start the filter where the
-// operator has not listed them under "grants".
+// Needs names grants that the filter cannot work without. The gateway refuses
+// to start the filter where the operator has not listed them under "grants",
+// and says which are missing:
+//
+//	jwt                    [Setup.Tokens]
+//	key                    [Setup.Keys]
+//	headers.authorization  Authorization, Proxy-Authorization, X-API-Key
+//	headers.cookie         Cookie, Set-Cookie
+//	headers.sensitive      both
+//	body.request           [Request.ReadBody], [Request.WriteBody]
+//	body.response          [Response.ReadBody], [Response.WriteBody]
+//	body                   both
+//	kv                     the filter's memory over requests
+//	metrics                counters
+//	http                   calls to what the operator lists
+//
+// Ask for as little as possible: the operator reads the list. What a filter
+// can do without, it leaves out and looks at the status instead.
 func Needs(grants ...string) Option {
 	return func(r *Registration) { r.grants = append(r.grants, grants...) }
 }
 
 // Define describes a filter: its name, how it is made from its configuration,
 // and what it needs. C is the type of the configuration; JSON is read into it
-// strictly, by its json tags. The tags doc and enum (a comma separated list)
-// go into the filter's JSON Schema. newFilter is called once per instance; its
-// error is shown to the operator and should name the field.
+// strictly, by its json tags. These tags go into the filter's JSON Schema, and are
+// checked before newFilter sees the configuration:
+//
+//	doc:"text"       what it is, for people
+//	required:"true"  it has to be there
+//	default:"1"      its value where it is not there (JSON, or a string's text)
+//	enum:"a,b"       the only values of a string, or of a list's strings
+//	min:"1" max:"9"  bounds of a number, of a string's length in characters, or
+//	                 of the number of elements
+//	pattern:"^a"     a regular expression for a string or a list's strings,
+//	                 which the gateway alone checks
+//
+// newFilter is called once per instance. Its error is shown to the operator and
+// begins with the field's path: "config/limits/0/rate: want at least 1". The
+// gateway turns that into file, line and column.
 func Define[C any, F Handler](name string, newFilter func(s *Setup, config C) (F, error), options ...Option) *Registration {
 	_, responds := any(*new(F)).(ResponseHandler)
 	r := &Registration{

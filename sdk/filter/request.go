@@ -15,11 +15,10 @@ type Request struct {
 	host   host.Host
 	loaded bool
 
-	method, uri, scheme, hostname, path, query, protocol string
-	address                                              string
-	ip                                                   [16]byte
-	port                                                 uint32
-	route, id                                            string
+	// at are where the strings of the head begin in snapshot, each after its
+	// length; addressAt is where the port and the 16 bytes of the address do.
+	at        [stringCount]uint32
+	addressAt uint32
 
 	fields  []byte  // the header, still encoded
 	count   int     // number of its fields
@@ -33,6 +32,25 @@ type Request struct {
 }
 
 type field struct{ name, value string }
+
+// The strings of a snapshot, in its order.
+const (
+	atMethod = iota
+	atURI
+	atScheme
+	atHost
+	atPath
+	atQuery
+	atProtocol
+	atAddress
+	atRoute
+	atID
+	stringCount
+)
+
+// addressSize is that of the port and the address in 16 bytes, which stand
+// between the strings.
+const addressSize = 4 + 16
 
 func newRequest(h host.Host) *Request {
 	return &Request{
@@ -62,22 +80,37 @@ func (r *Request) load() {
 		r.snapshot = make([]byte, n+n/2)
 		n = r.host.Snapshot(r.snapshot)
 	}
-	d := filterv1.NewReader(r.snapshot[:n])
-	if d.Uint8() != filterv1.SnapshotVersion {
+	r.decode(r.snapshot[:n])
+	r.loaded = true
+}
+
+// decode finds the strings but does not make them: a filter reads a few of
+// them. By hand rather than with a Reader, for every request comes through here
+// and a call costs a guest more than what it would do.
+func (r *Request) decode(p []byte) {
+	if len(p) == 0 || p[0] != filterv1.SnapshotVersion {
 		panic("filter: unknown version of the request snapshot")
 	}
-	r.method, r.uri, r.scheme = view(d.Bytes()), view(d.Bytes()), view(d.Bytes())
-	r.hostname, r.path, r.query = view(d.Bytes()), view(d.Bytes()), view(d.Bytes())
-	r.protocol, r.address, r.port = view(d.Bytes()), view(d.Bytes()), d.Uint32()
-	copy(r.ip[:], d.Take(16))
-	r.route, r.id = view(d.Bytes()), view(d.Bytes())
-	r.count = int(d.Uint32())
-	r.fields = d.Take(d.Len())
-	r.indexed = false
-	if !d.OK() {
-		panic("filter: malformed request snapshot")
+	pos := uint32(1)
+	for i := range r.at {
+		r.at[i] = pos
+		pos += 4 + binary.LittleEndian.Uint32(p[pos:])
+		if i == atAddress {
+			r.addressAt = pos
+			pos += addressSize
+		}
 	}
-	r.loaded = true
+	r.count = int(binary.LittleEndian.Uint32(p[pos:]))
+	r.fields = p[pos+4:]
+	r.indexed = false
+}
+
+// text makes string i of the head.
+func (r *Request) text(i int) string {
+	r.load()
+	p := r.snapshot[r.at[i]:]
+	n := binary.LittleEndian.Uint32(p)
+	return view(p[4 : 4+n])
 }
 
 // index decodes the header for iteration. Looking up a few names is faster
@@ -99,45 +132,51 @@ func (r *Request) index() {
 }
 
 // Method returns the request method.
-func (r *Request) Method() string { r.load(); return r.method }
+func (r *Request) Method() string { return r.text(atMethod) }
 
 // URI returns the request target in origin form, as received.
-func (r *Request) URI() string { r.load(); return r.uri }
+func (r *Request) URI() string { return r.text(atURI) }
 
 // Scheme returns "http" or "https".
-func (r *Request) Scheme() string { r.load(); return r.scheme }
+func (r *Request) Scheme() string { return r.text(atScheme) }
 
 // Host returns the host that was asked for, with the port if there was one.
-func (r *Request) Host() string { r.load(); return r.hostname }
+func (r *Request) Host() string { return r.text(atHost) }
 
 // Path returns the decoded, cleaned path: what routing has seen.
-func (r *Request) Path() string { r.load(); return r.path }
+func (r *Request) Path() string { return r.text(atPath) }
 
 // Query returns the raw query without "?".
-func (r *Request) Query() string { r.load(); return r.query }
+func (r *Request) Query() string { return r.text(atQuery) }
 
 // Protocol returns "HTTP/1.1" or "HTTP/2.0".
-func (r *Request) Protocol() string { r.load(); return r.protocol }
+func (r *Request) Protocol() string { return r.text(atProtocol) }
 
 // SourceAddress returns the client's address without port, as trusted proxies
 // tell it.
-func (r *Request) SourceAddress() string { r.load(); return r.address }
+func (r *Request) SourceAddress() string { return r.text(atAddress) }
 
 // SourceIP returns the client's address as 16 bytes, IPv4 mapped into IPv6.
-func (r *Request) SourceIP() [16]byte { r.load(); return r.ip }
+func (r *Request) SourceIP() [16]byte {
+	r.load()
+	return [16]byte(r.snapshot[r.addressAt+4:])
+}
 
 // SourcePort returns the client's port.
-func (r *Request) SourcePort() uint32 { r.load(); return r.port }
+func (r *Request) SourcePort() uint32 {
+	r.load()
+	return binary.LittleEndian.Uint32(r.snapshot[r.addressAt:])
+}
 
 // Route returns the name of the matched route.
-func (r *Request) Route() string { r.load(); return r.route }
+func (r *Request) Route() string { return r.text(atRoute) }
 
 // ID returns the request id.
-func (r *Request) ID() string { r.load(); return r.id }
+func (r *Request) ID() string { return r.text(atID) }
 
-// Header returns the first value of the field, or "". Credentials
-// (Authorization, Cookie, X-API-Key) are there only with the grant
-// "headers.sensitive".
+// Header returns the first value of the field, or "". name may be in any case.
+// Authorization, Proxy-Authorization and X-API-Key are there only with the
+// grant "headers.authorization", Cookie only with "headers.cookie".
 func (r *Request) Header(name string) string {
 	v, _ := r.LookupHeader(name)
 	return v
@@ -147,16 +186,16 @@ func (r *Request) Header(name string) string {
 func (r *Request) LookupHeader(name string) (string, bool) {
 	r.load()
 	// By hand rather than with a Reader: this is what filters do most.
-	p := r.fields
-	for len(p) >= 4 {
-		n := binary.LittleEndian.Uint32(p)
-		found := int(n) == len(name) && equalFold(p[4:4+n], name)
-		p = p[4+n:]
-		n = binary.LittleEndian.Uint32(p)
-		if found {
-			return view(p[4 : 4+n]), true
+	p, pos, size := r.fields, 0, len(r.fields)
+	for pos < size {
+		n := int(binary.LittleEndian.Uint32(p[pos:]))
+		at := pos + 4
+		pos = at + n
+		v := int(binary.LittleEndian.Uint32(p[pos:]))
+		if n == len(name) && equalFold(p[at:pos], name) {
+			return view(p[pos+4 : pos+4+v]), true
 		}
-		p = p[4+n:]
+		pos += 4 + v
 	}
 	return "", false
 }
@@ -233,10 +272,12 @@ const (
 )
 
 // ReadBody reads the next part of the body into buf and reports whether that
-// was the last.
+// was the last. It needs the grant "body.request"; without it the request
+// fails. The upstream gets what was read only with [Setup.BufferRequest].
 func (r *Request) ReadBody(buf []byte) (n int, eof bool) {
 	return r.host.ReadBody(host.KindRequest, buf)
 }
 
-// WriteBody replaces the body; further calls append.
+// WriteBody replaces the body; further calls append. It needs the grant
+// "body.request".
 func (r *Request) WriteBody(p []byte) { r.host.WriteBody(host.KindRequest, p) }

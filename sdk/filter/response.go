@@ -48,10 +48,11 @@ func (w *Response) AddHeader(name, value string) { w.host.AddHeader(host.KindRes
 func (w *Response) RemoveHeader(name string) { w.host.RemoveHeader(host.KindResponse, name) }
 
 // ReadBody reads the next part of the body into buf and reports whether that
-// was the last.
+// was the last. It needs the grant "body.response" and [Setup.BufferResponse].
 func (w *Response) ReadBody(buf []byte) (n int, eof bool) {
 	return w.host.ReadBody(host.KindResponse, buf)
 }
 
-// WriteBody replaces the body; further calls append.
+// WriteBody replaces the body; further calls append. It needs the grant
+// "body.response" and [Setup.BufferResponse].
 func (w *Response) WriteBody(p []byte) { w.host.WriteBody(host.KindResponse, p) }
