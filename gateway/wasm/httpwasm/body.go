@@ -1,23 +1,41 @@
 package httpwasm
 
 import (
-	"errors"
 	"fmt"
-	"io"
+
+	filterv1 "gatehouse.example/pluginspec/filter/v1"
 
 	"gatehouse.example/gateway/exchange"
 	"gatehouse.example/gateway/wasm/guest"
 )
 
-func body(in *guest.Instance, kind uint32) *exchange.Body {
+// body returns a body of the exchange and the guest's place in it.
+func body(in *guest.Instance, kind uint32) (*exchange.Body, *guest.Body) {
 	ex := in.MustExchange()
 	switch kind {
 	case kindRequest:
-		return &ex.Request.Body
+		return &ex.Request.Body, &in.Bodies[kindRequest]
 	case kindResponse:
-		return &ex.Response.Body
+		return &ex.Response.Body, &in.Bodies[kindResponse]
 	}
 	panic(guest.Trap("unknown kind of body"))
+}
+
+// mustBody traps where the guest may not use a body with the import of that
+// name: there is no status by which the ABI could say so. What the guest
+// answers itself, before the next handler, is its own.
+func mustBody(in *guest.Instance, kind uint32, name string) {
+	grant := filterv1.GrantRequestBody
+	if kind == kindResponse {
+		if in.Phase != guest.Responding {
+			return
+		}
+		grant = filterv1.GrantResponseBody
+	}
+	if !grantedBody(in.Filter, grant) {
+		in.NotGranted(grant)
+		panic(guest.Trap(name + " needs the grant " + grant + ": add it under grants"))
+	}
 }
 
 // readBody returns the next part of a body and, in the upper half, whether
@@ -25,6 +43,7 @@ func body(in *guest.Instance, kind uint32) *exchange.Body {
 // so that nothing is lost for whoever comes next.
 func readBody(in *guest.Instance, mem guest.Memory, stack []uint64) {
 	kind, address, limit := uint32(stack[0]), uint32(stack[1]), uint32(stack[2])
+	b, state := body(in, kind)
 	if kind == kindRequest {
 		if in.Phase == guest.Responding && in.Features&FeatureBufferRequest == 0 {
 			panic(guest.Trap("can't read the request's body after the next handler unless buffer_request is enabled"))
@@ -32,66 +51,97 @@ func readBody(in *guest.Instance, mem guest.Memory, stack []uint64) {
 	} else {
 		mustOwnResponse(in, "the response's body")
 	}
-	b := body(in, kind)
 	if limit == 0 {
 		panic(guest.Trap("read_body into an empty buffer"))
 	}
-	buf := mem.Bytes(address, limit)
-	if err := Buffer(b, in.Filter.MaxBodyBytes); err != nil {
-		panic(fmt.Errorf("read body: %w", err))
+	if uint64(address)+uint64(limit) > uint64(mem.Size()) {
+		panic(guest.Trap("read_body: address range outside the guest's memory"))
 	}
-	at := min(in.BodyRead[kind], len(b.Bytes))
-	n := copy(buf, b.Bytes[at:])
-	in.BodyRead[kind] = at + n
+	mustBody(in, kind, "read_body")
+	if !state.Reading {
+		buffer(in, b)
+		state.Reading, state.Source = true, b.Bytes
+	}
+	left := state.Source[state.Read:]
+	n := copy(mem.Bytes(address, uint32(min(int64(limit), int64(len(left))))), left)
+	state.Read += n
 	stack[0] = uint64(n)
-	if at+n == len(b.Bytes) {
+	if n == len(left) {
 		stack[0] |= 1 << 32
 	}
 }
 
-// Buffer reads a streamed body into memory.
+// buffer reads a streaming body into memory, and traps where it cannot.
 //
-// # Errors
-//
-// [exchange.ErrBodyTooLarge] past limit bytes, or the stream's own.
-func Buffer(b *exchange.Body, limit int64) error {
-	if b.Stream == nil {
-		return nil
+// A request's body that streamed to the upstream is not there any more.
+func buffer(in *guest.Instance, b *exchange.Body) {
+	if in.Phase == guest.Responding && b == &in.Exchange.Request.Body && b.Stream != nil {
+		panic(guest.Trap("the request's body has gone to the upstream: enable buffer_request, and read it in handle_request"))
 	}
-	if b.Length > limit {
-		return exchange.ErrBodyTooLarge
+	if err := b.Buffer(in.Filter.MaxBodyBytes); err != nil {
+		panic(fmt.Errorf("read body: %w", err))
 	}
-	data, err := io.ReadAll(io.LimitReader(b.Stream, limit+1))
-	if err != nil && !errors.Is(err, io.EOF) {
-		return err
-	}
-	if int64(len(data)) > limit {
-		return exchange.ErrBodyTooLarge
-	}
-	b.SetBytes(data)
-	return nil
 }
 
-// writeBody replaces a body, and appends from the second call on.
+// writeBody replaces a body with its first call in handle_request or
+// handle_response, and appends from the second on.
 func writeBody(in *guest.Instance, mem guest.Memory, stack []uint64) {
 	kind := uint32(stack[0])
+	b, state := body(in, kind)
 	if kind == kindRequest {
 		mustBeforeNext(in, "the request's body")
 	} else {
 		mustOwnResponse(in, "the response's body")
 	}
-	b := body(in, kind)
+	mustBody(in, kind, "write_body")
 	p := mem.Bytes(uint32(stack[1]), uint32(stack[2]))
-	if !in.BodyWritten[kind] {
-		in.BodyWritten[kind] = true
+	if !state.Written {
+		if kind == kindRequest {
+			// The client sends it in any case, and its connection is good for
+			// another request only when it has.
+			buffer(in, b)
+		}
+		state.Written = true
 		b.SetBytes(nil)
 	}
-	if int64(len(b.Bytes)+len(p)) > in.Filter.MaxBodyBytes {
+	if int64(len(b.Bytes))+int64(len(p)) > in.Filter.MaxBodyBytes {
 		panic(fmt.Errorf("write body: %w", exchange.ErrBodyTooLarge))
 	}
 	b.SetBytes(append(b.Bytes, p...))
 }
 
+// BufferRequest reads the request's body into memory where the guest will want
+// it: it has enabled buffer_request while it started, and may read it. Called
+// before the guest, no instance waits for a slow client, and a client that
+// breaks off traps nobody.
+//
+// # Errors
+//
+// Those of [exchange.Body.Buffer].
+func BufferRequest(f *guest.Filter, features uint32, ex *exchange.Exchange) error {
+	if features&FeatureBufferRequest == 0 || !grantedBody(f, filterv1.GrantRequestBody) {
+		return nil
+	}
+	return ex.Request.Body.Buffer(f.MaxBodyBytes)
+}
+
+// BufferResponse is BufferRequest for the response of the upstream.
+//
+// # Errors
+//
+// Those of [exchange.Body.Buffer].
+func BufferResponse(f *guest.Filter, features uint32, ex *exchange.Exchange) error {
+	if features&FeatureBufferResponse == 0 || !grantedBody(f, filterv1.GrantResponseBody) {
+		return nil
+	}
+	return ex.Response.Body.Buffer(f.MaxBodyBytes)
+}
+
+func grantedBody(f *guest.Filter, grant string) bool {
+	return f.Granted(grant) || f.Granted(filterv1.GrantBody)
+}
+
+// getStatusCode answers 200 as long as nobody has set a status.
 func getStatusCode(in *guest.Instance, _ guest.Memory, stack []uint64) {
 	status := in.MustExchange().Response.Status
 	if status == 0 {
@@ -100,11 +150,13 @@ func getStatusCode(in *guest.Instance, _ guest.Memory, stack []uint64) {
 	stack[0] = uint64(status)
 }
 
+// setStatusCode takes a status of a final response: an informational one would
+// leave the client waiting for another.
 func setStatusCode(in *guest.Instance, _ guest.Memory, stack []uint64) {
 	mustOwnResponse(in, "the status code")
 	status := uint32(stack[0])
-	if status < 100 || status > 999 {
-		panic(guest.Trap("the status code has not three digits"))
+	if status < 200 || status > 999 {
+		panic(guest.Trap(fmt.Sprintf("set_status_code: %d is no status of a final response (200 to 999)", int32(status))))
 	}
 	in.Exchange.Response.Status = int(status)
 }
