@@ -15,30 +15,55 @@ const (
 	kindResponseTrailers
 )
 
-// header returns the header of a kind, and whether it is the request's own,
-// where Host is a field for the guest though it is none for the Exchange.
-func header(in *guest.Instance, kind uint32) (h *exchange.Header, withHost bool) {
+// readable returns the header of a kind, nil where the guest sees none, and
+// whether it is the request's own, where Host is a field for the guest though
+// it is none for the Exchange.
+func readable(in *guest.Instance, kind uint32) (h *exchange.Header, withHost bool) {
 	ex := in.MustExchange()
 	switch kind {
 	case kindRequest:
 		return &ex.Request.Header, true
 	case kindResponse:
 		return &ex.Response.Header, false
-	case kindRequestTrailers:
-		return &ex.Request.Trailer, false
-	case kindResponseTrailers:
-		return &ex.Response.Trailer, false
+	case kindRequestTrailers, kindResponseTrailers:
+		if in.Features&FeatureTrailers == 0 {
+			return nil, false
+		}
+		return trailer(in, kind), false
 	}
 	panic(guest.Trap("unknown kind of header"))
 }
 
-func mutableHeader(in *guest.Instance, kind uint32) (h *exchange.Header, withHost bool) {
-	h, withHost = header(in, kind)
+// trailer returns the trailers of a message, whose body is read for them where
+// that is possible: they come after it.
+func trailer(in *guest.Instance, kind uint32) *exchange.Header {
+	request, response := &in.Exchange.Request, &in.Exchange.Response
+	if kind == kindRequestTrailers {
+		if in.Phase == guest.Responding && request.Body.Stream != nil {
+			// It streamed, or streams, to the upstream.
+			return nil
+		}
+		buffer(in, &request.Body)
+		return &request.Trailer
+	}
+	if in.Phase == guest.Responding && response.Body.Stream != nil {
+		if in.Features&FeatureBufferResponse == 0 {
+			return nil
+		}
+		buffer(in, &response.Body)
+	}
+	return &response.Trailer
+}
+
+func mutable(in *guest.Instance, kind uint32) (h *exchange.Header, withHost bool) {
 	switch kind {
 	case kindRequest, kindRequestTrailers:
 		mustBeforeNext(in, "the request's header")
-	default:
+	case kindResponse, kindResponseTrailers:
 		mustOwnResponse(in, "the response's header")
+	}
+	if h, withHost = readable(in, kind); h == nil {
+		panic(guest.Trap("can't change trailers unless the feature trailers is enabled"))
 	}
 	return h, withHost
 }
@@ -48,11 +73,15 @@ func list(in *guest.Instance, mem guest.Memory, address, limit uint32, count int
 	return uint64(count)<<32 | uint64(mem.Put(address, limit, in.Scratch))
 }
 
-// getHeaderNames lists each name once, in lower case.
+// getHeaderNames lists each name once, in lower case, Host first.
 func getHeaderNames(in *guest.Instance, mem guest.Memory, stack []uint64) {
-	h, withHost := header(in, uint32(stack[0]))
+	h, withHost := readable(in, uint32(stack[0]))
 	in.Scratch = in.Scratch[:0]
 	count := 0
+	if h == nil {
+		stack[0] = 0
+		return
+	}
 	if withHost && in.Exchange.Request.Host != "" {
 		in.Scratch = append(in.Scratch, "host\x00"...)
 		count++
@@ -86,17 +115,18 @@ func seenBefore(h *exchange.Header, i int) bool {
 }
 
 func getHeaderValues(in *guest.Instance, mem guest.Memory, stack []uint64) {
-	h, withHost := header(in, uint32(stack[0]))
+	h, withHost := readable(in, uint32(stack[0]))
 	name := mustName(in, mem, stack[1], stack[2])
 	in.Scratch = in.Scratch[:0]
 	count := 0
 	switch {
+	case h == nil:
 	case withHost && strings.EqualFold(name, "Host"):
 		in.Scratch = append(append(in.Scratch, in.Exchange.Request.Host...), 0)
 		count = 1
 	case !in.Visible(name):
 		// As though it were not there; an operator can see that it was asked.
-		in.NotGranted(sensitiveHeaders)
+		in.NotGranted(guest.CredentialGrant(name))
 	default:
 		for i := range h.Len() {
 			if f := h.At(i); strings.EqualFold(f.Name, name) {
@@ -108,24 +138,33 @@ func getHeaderValues(in *guest.Instance, mem guest.Memory, stack []uint64) {
 	stack[0] = list(in, mem, uint32(stack[3]), uint32(stack[4]), count)
 }
 
-const sensitiveHeaders = "headers.sensitive"
-
-// mustName reads a field name. One that is not a token is never there and can
-// never be set (RFC 9110 §5.1).
+// mustName reads a field name. A message never holds one that is not a token
+// (RFC 9110 §5.1), so to ask for one or to remove one is fine.
 func mustName(in *guest.Instance, mem guest.Memory, address, length uint64) string {
 	name := in.Intern(mem.Bytes(uint32(address), uint32(length)))
-	if !exchange.ValidFieldName(name) {
-		panic(guest.Trap("the header's name is not a token"))
+	if name == "" {
+		panic(guest.Trap("the header's name is empty"))
 	}
 	return name
 }
 
-// mustChange traps where the change is not allowed: the ABI has no other way to
+// mustChange traps where a field may not be set: the ABI has no other way to
 // say so.
-func mustChange(in *guest.Instance, name string) {
+func mustChange(in *guest.Instance, kind uint32, name string) {
+	if !exchange.ValidFieldName(name) {
+		panic(guest.Trap("the header's name is not a token"))
+	}
+	mustBeChangeable(in, name)
+	if kind >= kindRequestTrailers && exchange.ForbiddenTrailer(name) {
+		panic(guest.Trap(name + " can't be a trailer"))
+	}
+}
+
+func mustBeChangeable(in *guest.Instance, name string) {
 	if !in.Changeable(name) {
-		in.NotGranted(sensitiveHeaders)
-		panic(guest.Trap("changing " + name + " needs the grant " + sensitiveHeaders))
+		grant := guest.CredentialGrant(name)
+		in.NotGranted(grant)
+		panic(guest.Trap("changing " + name + " needs the grant " + grant + ": add it under grants"))
 	}
 }
 
@@ -138,34 +177,44 @@ func mustValue(in *guest.Instance, mem guest.Memory, address, length uint64) str
 }
 
 func setHeaderValue(in *guest.Instance, mem guest.Memory, stack []uint64) {
-	h, withHost := mutableHeader(in, uint32(stack[0]))
+	h, withHost := mutable(in, uint32(stack[0]))
 	name, value := mustName(in, mem, stack[1], stack[2]), mustValue(in, mem, stack[3], stack[4])
-	mustChange(in, name)
+	mustChange(in, uint32(stack[0]), name)
 	if withHost && strings.EqualFold(name, "Host") {
-		if err := in.Exchange.Request.SetHost(value); err != nil {
-			panic(guest.Trap("set Host: " + err.Error()))
-		}
+		setHost(in, value)
 		return
 	}
 	h.Set(name, value)
 }
 
+func setHost(in *guest.Instance, value string) {
+	if err := in.Exchange.Request.SetHost(value); err != nil {
+		panic(guest.Trap("set Host: " + err.Error()))
+	}
+}
+
 func addHeaderValue(in *guest.Instance, mem guest.Memory, stack []uint64) {
-	h, withHost := mutableHeader(in, uint32(stack[0]))
+	h, withHost := mutable(in, uint32(stack[0]))
 	name, value := mustName(in, mem, stack[1], stack[2]), mustValue(in, mem, stack[3], stack[4])
-	mustChange(in, name)
+	mustChange(in, uint32(stack[0]), name)
 	if withHost && strings.EqualFold(name, "Host") {
-		panic(guest.Trap("a request has one Host"))
+		// Filters that copy all fields come here with the value that it has.
+		if !strings.EqualFold(value, in.Exchange.Request.Host) {
+			panic(guest.Trap("a request has one Host"))
+		}
+		return
 	}
 	h.Add(name, value)
 }
 
+// removeHeader leaves Host, without which there is no request, as net/http
+// hosts do.
 func removeHeader(in *guest.Instance, mem guest.Memory, stack []uint64) {
-	h, withHost := mutableHeader(in, uint32(stack[0]))
+	h, withHost := mutable(in, uint32(stack[0]))
 	name := mustName(in, mem, stack[1], stack[2])
-	mustChange(in, name)
+	mustBeChangeable(in, name)
 	if withHost && strings.EqualFold(name, "Host") {
-		panic(guest.Trap("a request needs its Host"))
+		return
 	}
 	h.Del(name)
 }

@@ -1,6 +1,8 @@
 package httpwasm
 
 import (
+	"encoding/json"
+	"fmt"
 	"log/slog"
 	"net/netip"
 
@@ -19,8 +21,18 @@ func enableFeatures(in *guest.Instance, _ guest.Memory, stack []uint64) {
 	stack[0] = uint64(in.Features)
 }
 
+// getConfig gives the configuration: JSON, or the text itself where it is a
+// JSON string, for filters that take no JSON.
 func getConfig(in *guest.Instance, mem guest.Memory, stack []uint64) {
-	stack[0] = uint64(mem.Put(uint32(stack[0]), uint32(stack[1]), in.Filter.Config))
+	config := in.Filter.Config
+	if len(config) > 0 && config[0] == '"' {
+		var text string
+		if err := json.Unmarshal(config, &text); err != nil {
+			panic(fmt.Errorf("get_config: %w", err))
+		}
+		config = []byte(text)
+	}
+	stack[0] = uint64(mem.Put(uint32(stack[0]), uint32(stack[1]), config))
 }
 
 // levelNone is the ABI's level that logs nothing.
@@ -38,12 +50,15 @@ func level(n int32) slog.Level {
 	return slog.LevelError
 }
 
+// maxLogBytes is more than the log keeps of a line.
+const maxLogBytes = 4 << 10
+
 func logLine(in *guest.Instance, mem guest.Memory, stack []uint64) {
-	n := int32(stack[0])
-	text := mem.Bytes(uint32(stack[1]), uint32(stack[2]))
-	if n < levelNone && in.Filter.Log.Enabled(level(n)) {
-		in.Filter.Log.Line(level(n), string(text))
+	n, length := int32(stack[0]), min(uint32(stack[2]), maxLogBytes)
+	if n >= levelNone || !in.Filter.Log.Enabled(level(n)) {
+		return
 	}
+	in.Filter.Log.Line(level(n), string(mem.Bytes(uint32(stack[1]), length)))
 }
 
 func logEnabled(in *guest.Instance, _ guest.Memory, stack []uint64) {
@@ -82,8 +97,8 @@ func getURI(in *guest.Instance, mem guest.Memory, stack []uint64) {
 func setURI(in *guest.Instance, mem guest.Memory, stack []uint64) {
 	mustBeforeNext(in, "the URI")
 	uri := string(mem.Bytes(uint32(stack[0]), uint32(stack[1])))
-	if uri == "" {
-		uri = "/"
+	if uri == "" || uri[0] == '?' {
+		uri = "/" + uri
 	}
 	if err := in.Exchange.Request.SetURI(uri); err != nil {
 		panic(guest.Trap("set_uri: " + err.Error()))
