@@ -35,6 +35,8 @@ type gateway struct {
 	written   [2]bool
 	failure   string
 	lastError string
+
+	services
 }
 
 type verdict struct {
@@ -76,6 +78,7 @@ func (g *gateway) begin(r Request) {
 	r.Attributes = attributes
 	g.request, g.response = r, Response{Header: http.Header{}}
 	g.deferred, g.answered, g.read, g.written = nil, false, [2]int{}, [2]bool{}
+	g.answer = nil
 }
 
 func (g *gateway) respond() {
