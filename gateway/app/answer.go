@@ -12,6 +12,7 @@ import (
 	"gatehouse.example/gateway/filter"
 	"gatehouse.example/gateway/proxy"
 	"gatehouse.example/gateway/reload"
+	"gatehouse.example/internal/identity"
 	"gatehouse.example/internal/problem"
 )
 
@@ -160,6 +161,9 @@ func (p *pipeline) upstreamFailed(ex *exchange.Exchange, err error) {
 	case errors.Is(err, proxy.ErrCredential):
 		ex.Response.Header.Set("WWW-Authenticate", p.challenge.invalid)
 		answer(ex, problem.New(http.StatusUnauthorized, "credential_expired", "the credential has expired"))
+		return
+	case errors.Is(err, identity.ErrForeign):
+		answer(ex, problem.New(http.StatusForbidden, "foreign_principal", "this service takes only tokens of its own issuer"))
 		return
 	case errors.Is(err, proxy.ErrTimeout):
 		answer(ex, problem.New(http.StatusGatewayTimeout, "upstream_timeout", "the service did not answer in time"))

@@ -105,7 +105,7 @@ func (t *Tokens) evict(now time.Time) {
 // same reports whether a token made for a stands for b: the rights of one API
 // key may change while a token lives.
 func same(a, b identity.Principal) bool {
-	return a.Kind == b.Kind && a.Subject == b.Subject && a.ClientID == b.ClientID &&
+	return a.Kind == b.Kind && a.Issuer == b.Issuer && a.Subject == b.Subject && a.ClientID == b.ClientID &&
 		a.SessionID == b.SessionID && a.TokenID == b.TokenID && a.RevocationID == b.RevocationID && a.Expires.Equal(b.Expires) &&
 		slices.Equal(a.Scopes, b.Scopes) && slices.Equal(a.Roles, b.Roles) && slices.Equal(a.Permissions, b.Permissions)
 }

@@ -31,6 +31,11 @@ type Principal struct {
 	Kind Kind
 	// Subject is the user id, the client id, or a service's name.
 	Subject string
+	// Issuer is empty for those whom Gatehouse itself knows. Otherwise it is
+	// the other issuer whose token named the principal: Subject, ClientID and
+	// the rest mean something there alone, even where they look like ours, so
+	// no internal token is minted for it ([ErrForeign]).
+	Issuer string
 	// ClientID is the OAuth client that the principal acts through, if any.
 	ClientID string
 	// SessionID is the sign-in session behind a user's token, if any.

@@ -52,6 +52,9 @@ type tokenClaims struct {
 	ExpiresAt         int64  `json:"exp"`
 }
 
+// ErrForeign is the error of minting a token for a principal of another issuer.
+var ErrForeign = errors.New("the principal is another issuer's")
+
 // Minter makes internal tokens in the name of one process. It may be used
 // concurrently. A token costs one ECDSA signature; who needs many for the same
 // principal keeps them until shortly before their end.
@@ -90,13 +93,17 @@ func NewMinter(b *mtls.Bundle, now func() time.Time) *Minter {
 
 // Mint returns an internal token that tells audience who p is, and the token's
 // end: a minute from now, but never past p.Expires. Only the gateway can name
-// others than itself.
+// others than itself. A principal of another issuer is [ErrForeign].
 func (m *Minter) Mint(p Principal, audience string) (token string, expires time.Time, err error) {
 	if m.err != nil {
 		return "", time.Time{}, fmt.Errorf("mint internal token: %w", m.err)
 	}
 	if err := checkSpeaker(m.service, p.Kind, p.Subject); err != nil {
 		return "", time.Time{}, fmt.Errorf("mint internal token: %w", err)
+	}
+	// A stranger's subject must not be taken for one of our people's.
+	if p.Issuer != "" {
+		return "", time.Time{}, fmt.Errorf("mint internal token: %w: %q", ErrForeign, p.Issuer)
 	}
 	if audience == "" {
 		return "", time.Time{}, errors.New("mint internal token: no audience")

@@ -58,6 +58,19 @@ var person = identity.Principal{
 	Scopes: []string{"openid", "users:read"}, Roles: []string{"admin"},
 }
 
+// TestForeignPrincipalsGetNoToken: a stranger's subject must not be taken for
+// one of our people's, by our services or by others.
+func TestForeignPrincipalsGetNoToken(t *testing.T) {
+	foreign := person
+	foreign.Issuer = "https://id.example"
+	minter := identity.NewMinter(bundle(t, authority(t, domain), "gateway", time.Hour), nil)
+	for _, audience := range []string{identity.Audience, "shop"} {
+		if token, _, err := minter.Mint(foreign, audience); !errors.Is(err, identity.ErrForeign) || token != "" {
+			t.Errorf("audience %s: %q, %v", audience, token, err)
+		}
+	}
+}
+
 func TestTokenCarriesThePrincipal(t *testing.T) {
 	a := authority(t, domain)
 	gateway := bundle(t, a, "gateway", time.Hour)

@@ -22,10 +22,12 @@ type Credential struct {
 	Principal identity.Principal
 	// Digest is the SHA-256 of what was presented.
 	Digest [32]byte
-	// Claims are a token's claims of plain types, as text.
+	// Claims are those claims of a token that the policy asks for, by the
+	// policy's names for them.
 	Claims map[string]string
 
-	audience []string
+	// self is true for a token of Gatehouse's own issuer.
+	self bool
 	// revocationID is that of an API key's secret.
 	revocationID string
 }

@@ -3,21 +3,35 @@ package capability
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
-	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
+	"unsafe"
 
 	filterv1 "gatehouse.example/pluginspec/filter/v1"
 
 	"gatehouse.example/internal/identity"
 	"gatehouse.example/internal/jose"
+	"gatehouse.example/internal/outbound"
 )
 
 // issuerSelf is how a filter's configuration names Gatehouse's own issuer.
 const issuerSelf = "self"
+
+const (
+	// maxRemembered is how long a good token is remembered at most: the key
+	// that signed it may be withdrawn before the token ends.
+	maxRemembered = 5 * time.Minute
+	// badRemembered is how long a bad signature is.
+	badRemembered = 10 * time.Second
+	// maxBad bounds the bad tokens that are remembered: those who send one
+	// again and again send few.
+	maxBad = 1024
+)
 
 // TokenOptions are the options of a [TokenVerifier].
 type TokenOptions struct {
@@ -25,25 +39,45 @@ type TokenOptions struct {
 	Issuer string
 	// Keys verifies that issuer's tokens.
 	Keys jose.Set
-	// Algorithms lists the accepted signature algorithms; empty means ES256.
+	// Algorithms lists the accepted signature algorithms of that issuer; empty
+	// means ES256.
 	Algorithms []string
-	// Revocations is asked on every use; nil means that nothing is revoked.
+	// Revocations is asked on every use of that issuer's tokens; nil means that
+	// nothing is revoked.
 	Revocations Revocations
 	// CacheSize bounds the number of verified tokens that are remembered; zero
 	// means 10,000.
 	CacheSize int
-	// Leeway is how far clocks may differ; zero means none.
+	// Leeway is how far clocks may differ from that issuer's; zero means none.
 	Leeway time.Duration
+	// BaseDir is the folder that relative files of a filter's configuration are
+	// relative to, that of gateway.yaml; empty refuses them.
+	BaseDir string
+	// OperatorClient reaches the addresses that stand in a filter's
+	// configuration; nil means [outbound.NewClient] with OperatorNamed.
+	OperatorClient *http.Client
+	// PublicClient reaches where other issuers send us; nil means
+	// [outbound.NewClient] for strangers' addresses.
+	PublicClient *http.Client
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 }
 
-// TokenVerifier verifies access tokens (RFC 9068) and remembers the good ones,
-// never past their end or a revocation. It is safe for concurrent use.
+// TokenVerifier verifies access tokens (RFC 9068) of Gatehouse and of the
+// issuers that policies name, and remembers the good ones, never past their end
+// or a revocation. It is safe for concurrent use.
 type TokenVerifier struct {
 	options TokenOptions
-	expect  jose.Expect
-	cache   *cache[*Credential]
+	// expect is what Gatehouse's own tokens are, but for the audience.
+	expect jose.Expect
+	cache  *cache[*Credential]
+	bad    *cache[*Refusal]
+	ended  context.Context
+	stop   context.CancelFunc
+
+	policies      shared[TokenPolicy]
+	sources       shared[keySource]
+	introspectors shared[introspector]
 }
 
 var _ Tokens = (*TokenVerifier)(nil)
@@ -60,14 +94,18 @@ func NewTokenVerifier(o TokenOptions) *TokenVerifier {
 		o.CacheSize = 10_000
 	}
 	if len(o.Algorithms) == 0 {
-		o.Algorithms = []string{"ES256"}
+		o.Algorithms = []string{jose.ES256}
 	}
-	return &TokenVerifier{
+	if o.OperatorClient == nil {
+		o.OperatorClient = outbound.NewClient(outbound.Options{OperatorNamed: true, Timeout: introspectTimeout})
+	}
+	if o.PublicClient == nil {
+		o.PublicClient = outbound.NewClient(outbound.Options{Timeout: introspectTimeout})
+	}
+	v := &TokenVerifier{
 		options: o,
 		expect: jose.Expect{
 			Issuer: o.Issuer,
-			// Audiences differ between policies and are compared on every use.
-			AnyAudience: true,
 			// RFC 9068 §4: nothing else than an access token. An internal token
 			// (typ gatehouse+jwt) must not enter from outside.
 			Types:      []string{"at+jwt"},
@@ -76,84 +114,48 @@ func NewTokenVerifier(o TokenOptions) *TokenVerifier {
 			Now:        o.Now,
 		},
 		cache: newCache[*Credential](o.CacheSize),
+		bad:   newCache[*Refusal](maxBad),
 	}
+	v.ended, v.stop = context.WithCancel(context.Background())
+	return v
 }
 
-// TokenPolicy says which tokens count. The zero value accepts none.
-type TokenPolicy struct {
-	audience []string
-	claims   []tokenClaim
-}
-
-type tokenClaim struct{ name, attribute string }
-
-// Policy reads the policy that a filter registers with jwt_policy.
-//
-// # Errors
-//
-// Malformed JSON, an issuer other than "self" (or its identifier), no audience.
-func (v *TokenVerifier) Policy(text, _ []byte) (*TokenPolicy, error) {
-	var in struct {
-		Issuers []struct {
-			Issuer   string   `json:"issuer"`
-			Audience []string `json:"audience"`
-		} `json:"issuers"`
-		Claims []string `json:"claims"`
+// Close ends the requests for keys that are under way. Tokens are refused as
+// unavailable afterwards where keys are not at hand.
+func (v *TokenVerifier) Close() {
+	v.stop()
+	for _, s := range v.sources.all() {
+		s.set.Close()
 	}
-	if err := json.Unmarshal(text, &in); err != nil {
-		return nil, fmt.Errorf("read policy: %w", err)
-	}
-	p := &TokenPolicy{}
-	for _, issuer := range in.Issuers {
-		if issuer.Issuer != issuerSelf && issuer.Issuer != v.options.Issuer {
-			return nil, fmt.Errorf("issuer %q: only %q is supported so far", issuer.Issuer, issuerSelf)
-		}
-		if len(issuer.Audience) == 0 {
-			return nil, fmt.Errorf("issuer %q: name the audience, for example gatehouse", issuer.Issuer)
-		}
-		p.audience = append(p.audience, issuer.Audience...)
-	}
-	if len(p.audience) == 0 {
-		return nil, errors.New("name at least one issuer")
-	}
-	for _, name := range in.Claims {
-		p.claims = append(p.claims, tokenClaim{name, "claim." + name})
-	}
-	return p, nil
-}
-
-// Attributes calls set for each claim of the policy that the token has.
-func (p *TokenPolicy) Attributes(c *Credential, set func(name, value string)) {
-	for _, claim := range p.claims {
-		if value, ok := c.Claims[claim.name]; ok {
-			set(claim.attribute, value)
-		}
-	}
+	v.options.OperatorClient.CloseIdleConnections()
+	v.options.PublicClient.CloseIdleConnections()
 }
 
 // Verify returns the credential behind an access token that counts under p.
-// The refusal is nil exactly where the credential is not.
+// The refusal is nil exactly where the credential is not. A token that is
+// remembered costs no allocation and does not touch ctx.
 func (v *TokenVerifier) Verify(ctx context.Context, p *TokenPolicy, token string) (*Credential, *Refusal) {
 	digest := digestOf(token)
+	entry := p.entry(&digest)
 	now := v.options.Now()
-	c, ok := v.cache.get(&digest, now.UnixNano())
-	if !ok {
-		var refusal *Refusal
-		if c, refusal = v.verify(ctx, token, digest); refusal != nil {
+	c, known := v.cache.get(&entry, now.UnixNano())
+	if !known {
+		refusal, bad := v.bad.get(&entry, now.UnixNano())
+		if !bad {
+			c, refusal = v.verify(ctx, p, token, digest, entry)
+		}
+		if refusal != nil {
 			return nil, refusal
 		}
-		v.cache.put(digest, c, now.UnixNano(), c.Principal.Expires.UnixNano())
 	}
-	if !intersect(p.audience, c.audience) {
-		return nil, &Refusal{filterv1.StatusInvalid, jose.ErrAudience}
-	}
-	if v.revoked(&c.Principal) {
+	if c.self && v.revoked(&c.Principal) {
 		return nil, &Refusal{Status: filterv1.StatusRevoked}
 	}
 	return c, nil
 }
 
-// revoked reports whether the token, its session or its client was ended.
+// revoked reports whether the token, its session or its client was ended. The
+// list is of our own tokens; another issuer's ids may look the same.
 func (v *TokenVerifier) revoked(p *identity.Principal) bool {
 	r := v.options.Revocations
 	return (p.TokenID != "" && r.Revoked(revokedToken, p.TokenID)) ||
@@ -170,23 +172,87 @@ func intersect(a, b []string) bool {
 	return false
 }
 
-func (v *TokenVerifier) verify(ctx context.Context, token string, digest [32]byte) (*Credential, *Refusal) {
-	t, err := jose.Verify(ctx, token, v.options.Keys, v.expect)
-	if err != nil {
-		return nil, &Refusal{statusOf(err), err}
+// verify looks at a token that is not remembered, the cheapest first: nothing
+// is computed or fetched for one that names no issuer of the policy.
+func (v *TokenVerifier) verify(ctx context.Context, p *TokenPolicy, token string, digest, entry [32]byte) (*Credential, *Refusal) {
+	if p.opaque != nil && !isJWS(token) {
+		return v.introspect(ctx, p, p.opaque, token, digest, entry)
 	}
-	if _, chain := t.Header["x5c"]; chain {
+	u, err := jose.Parse(token)
+	if err != nil {
+		return nil, &Refusal{filterv1.StatusInvalid, err}
+	}
+	i := p.issuer(u.Issuer())
+	if i == nil || u.Issuer() == "" {
+		return nil, &Refusal{filterv1.StatusInvalid, jose.ErrIssuer}
+	}
+	if i.keys == nil {
+		return v.introspect(ctx, p, i, token, digest, entry)
+	}
+	now := v.options.Now()
+	t, err := u.Verify(ctx, i.keys, i.expect)
+	if err != nil {
+		refusal := &Refusal{statusOf(err), err}
+		if errors.Is(err, jose.ErrSignature) {
+			v.bad.put(entry, refusal, now.UnixNano(), now.Add(badRemembered).UnixNano())
+		}
+		return nil, refusal
+	}
+	c, refusal := i.accept(p, t, digest, now)
+	if refusal != nil {
+		return nil, refusal
+	}
+	v.remember(entry, c, now, maxRemembered)
+	return c, nil
+}
+
+// accept looks at what a token with a good signature says.
+func (i *tokenIssuer) accept(p *TokenPolicy, t *jose.Token, digest [32]byte, now time.Time) (*Credential, *Refusal) {
+	if _, chain := t.Header["x5c"]; chain && i.self {
 		return nil, &Refusal{filterv1.StatusInvalid, errors.New("a token with a certificate chain does not come from outside")}
 	}
-	// A token that is bound to a key (RFC 9449 §7.1, RFC 8705 §3) is worth
-	// nothing as a bearer token.
-	if _, bound := t.Claims.Extra["cnf"]; bound {
-		return nil, &Refusal{filterv1.StatusInvalid, errors.New("the token is bound to a key and was presented as a bearer token")}
+	if refusal := refuseBound(&t.Claims); refusal != nil {
+		return nil, refusal
 	}
-	if t.Claims.Subject == "" {
-		return nil, &Refusal{filterv1.StatusInvalid, errors.New("the token has no subject")}
+	if i.checkIssued {
+		if err := i.checkTimes(&t.Claims, now); err != nil {
+			return nil, &Refusal{filterv1.StatusInvalid, err}
+		}
 	}
-	return credentialOf(t, digest), nil
+	c, err := i.credential(p, &t.Claims, t.Raw, digest)
+	if err != nil {
+		return nil, &Refusal{filterv1.StatusInvalid, err}
+	}
+	return c, nil
+}
+
+// refuseBound refuses a token that is bound to a key (RFC 9449 §7.1, RFC 8705
+// §3): it is worth nothing as a bearer token.
+func refuseBound(c *jose.Claims) *Refusal {
+	var kind string
+	_ = json.Unmarshal(c.Extra["token_type"], &kind) // of introspection; absent is no kind
+	if _, bound := c.Extra["cnf"]; bound || strings.EqualFold(kind, "DPoP") {
+		return &Refusal{filterv1.StatusForbidden, errors.New("the token is bound to a key and was presented as a bearer token")}
+	}
+	return nil
+}
+
+// checkTimes refuses what was issued, or begins, in the future.
+func (i *tokenIssuer) checkTimes(c *jose.Claims, now time.Time) error {
+	latest := now.Add(i.expect.Leeway)
+	if c.IssuedAt.After(latest) || c.NotBefore.After(latest) {
+		return jose.ErrNotYetValid
+	}
+	return nil
+}
+
+// remember keeps a good token for a while, never past its end.
+func (v *TokenVerifier) remember(entry [32]byte, c *Credential, now time.Time, atMost time.Duration) {
+	ends := now.Add(atMost)
+	if e := c.Principal.Expires; !e.IsZero() && e.Before(ends) {
+		ends = e
+	}
+	v.cache.put(entry, c, now.UnixNano(), ends.UnixNano())
 }
 
 func statusOf(err error) filterv1.Status {
@@ -201,54 +267,21 @@ func statusOf(err error) filterv1.Status {
 	return filterv1.StatusUnavailable
 }
 
-func credentialOf(t *jose.Token, digest [32]byte) *Credential {
-	kind := identity.KindUser
-	if t.Claims.Subject == t.Claims.ClientID {
-		kind = identity.KindClient
+// isJWS reports whether a token has the form of a signed JWT: three parts in
+// base64url.
+func isJWS(token string) bool {
+	if strings.Count(token, ".") != 2 {
+		return false
 	}
-	c := &Credential{
-		Principal: identity.Principal{
-			Kind:      kind,
-			Subject:   t.Claims.Subject,
-			ClientID:  t.Claims.ClientID,
-			SessionID: t.Claims.SessionID,
-			TokenID:   t.Claims.ID,
-			Scopes:    strings.Fields(t.Claims.Scope),
-			Roles:     t.Claims.Roles, Permissions: t.Claims.Permissions,
-			Expires: t.Claims.ExpiresAt,
-		},
-		Digest:   digest,
-		audience: t.Claims.Audience,
-		Claims: map[string]string{
-			"iss": t.Claims.Issuer, "sub": t.Claims.Subject, "client_id": t.Claims.ClientID,
-			"sid": t.Claims.SessionID, "jti": t.Claims.ID, "scope": t.Claims.Scope,
-		},
-	}
-	for name, raw := range t.Claims.Extra {
-		var value any
-		if json.Unmarshal(raw, &value) != nil {
-			continue
-		}
-		switch v := value.(type) {
-		case string:
-			c.Claims[name] = v
-		case bool, float64:
-			c.Claims[name] = string(raw)
+	for part := range strings.SplitSeq(token, ".") {
+		if _, err := base64.RawURLEncoding.DecodeString(part); err != nil || part == "" {
+			return false
 		}
 	}
-	for name, value := range c.Claims {
-		if value == "" {
-			delete(c.Claims, name)
-		}
-	}
-	return c
+	return true
 }
 
-// digestOf is SHA-256 without copying the credential to the heap.
+// digestOf is SHA-256 without copying the credential.
 func digestOf(credential string) [32]byte {
-	var buf [2048]byte
-	if len(credential) > len(buf) {
-		return sha256.Sum256([]byte(credential))
-	}
-	return sha256.Sum256(buf[:copy(buf[:], credential)])
+	return sha256.Sum256(unsafe.Slice(unsafe.StringData(credential), len(credential)))
 }
