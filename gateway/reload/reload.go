@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"os"
 	"reflect"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -51,6 +52,10 @@ type Manager struct {
 	// building lets one builder work at a time.
 	building sync.Mutex
 	seen     fingerprint // guarded by building
+	looker   looker      // guarded by building
+	// watched are the files that the running configuration names and, where
+	// the last one was refused, those that it names. Guarded by building.
+	watched []string
 
 	mu    sync.Mutex
 	parts map[partKey]*part
@@ -67,7 +72,7 @@ func New(ctx context.Context, o Options) (*Manager, error) {
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
-	m := &Manager{options: o, parts: map[partKey]*part{}}
+	m := &Manager{options: o, parts: map[partKey]*part{}, looker: looker{file: o.File}}
 	m.reloads = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "gatehouse_gateway_reloads_total",
 		Help: "Changes of the gateway's configuration by what became of them.",
@@ -107,7 +112,9 @@ func (m *Manager) Acquire() *Snapshot {
 func (m *Manager) Reload(ctx context.Context) error {
 	m.building.Lock()
 	defer m.building.Unlock()
-	return m.apply(ctx)
+	err := m.load(ctx)
+	m.tell(ctx, err)
+	return err
 }
 
 // Close gives up the current snapshot. Exchanges that hold it keep it.
@@ -119,34 +126,28 @@ func (m *Manager) Close() {
 	}
 }
 
-// apply loads, counts and tells.
-func (m *Manager) apply(ctx context.Context) error {
-	err := m.load(ctx)
+// tell counts and logs what became of a change.
+func (m *Manager) tell(ctx context.Context, err error) {
 	if err != nil {
 		if ctx.Err() != nil {
-			return err // we are stopping; that is no verdict on the file
+			return // we are stopping; that is no verdict on the file
 		}
 		m.reloads.WithLabelValues("failure").Inc()
 		m.options.Logger.LogAttrs(ctx, slog.LevelError, "gateway configuration refused, the running one stays",
 			slog.String("file", m.options.File), slog.String("error", err.Error()))
-		return err
+		return
 	}
 	m.reloads.WithLabelValues("success").Inc()
 	m.options.Logger.LogAttrs(ctx, slog.LevelInfo, "gateway configuration reloaded",
 		slog.String("file", m.options.File), slog.Int("routes", len(m.current.Load().Routes)))
-	return nil
 }
 
 // load builds a snapshot of the file as it is now and swaps the pointer.
 func (m *Manager) load(ctx context.Context) error {
-	// What is seen is noted before the file is read: a change in between is
+	// What is seen is noted before the files are read: a change in between is
 	// found by the next look.
 	old := m.current.Load()
-	var files []string
-	if old != nil {
-		files = old.Config.Files
-	}
-	m.seen = look(m.options.File, files)
+	m.seen = m.looker.look(m.watched)
 	data, err := os.ReadFile(m.options.File)
 	if err != nil {
 		return fmt.Errorf("read gateway configuration: %w", err)
@@ -155,11 +156,17 @@ func (m *Manager) load(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	named := fingerprint{file: g.SHA256, others: m.looker.others(g.Files)}
+	if old != nil {
+		// Should it be refused, a change of what only it names may heal it.
+		m.watched = slices.Compact(slices.Sorted(slices.Values(slices.Concat(old.Config.Files, g.Files))))
+		m.seen = fingerprint{file: g.SHA256, others: m.looker.others(m.watched)}
+	}
 	s, err := m.build(ctx, g)
 	if err != nil {
 		return err
 	}
-	m.seen = fingerprint{file: g.SHA256, others: lookOthers(g.Files)}
+	m.watched, m.seen = g.Files, named
 	if old != nil && !sameSockets(old.Config, g) {
 		m.options.Logger.LogAttrs(ctx, slog.LevelWarn, "listeners and limits of connections change with the next start only",
 			slog.String("file", m.options.File))

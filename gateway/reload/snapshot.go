@@ -4,9 +4,8 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"fmt"
-	"os"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -97,6 +96,8 @@ func (m *Manager) build(ctx context.Context, g *config.Gateway) (*Snapshot, erro
 	return s, nil
 }
 
+// assemble fills s. It goes on after an error, so that one run shows all of
+// them.
 func (m *Manager) assemble(ctx context.Context, s *Snapshot) error {
 	g := s.Config
 	var err error
@@ -104,22 +105,15 @@ func (m *Manager) assemble(ctx context.Context, s *Snapshot) error {
 		return fmt.Errorf("%s: %w", g.File, err)
 	}
 	s.Versions = version.New(g.Versions)
-	filters := map[string]filter.Filter{}
-	for i := range g.Filters {
-		spec := &g.Filters[i]
-		p, err := m.filterPart(ctx, spec)
-		if err != nil {
-			return g.ErrorAt("filters."+spec.Name, fmt.Errorf("filter %q: %w", spec.Name, err))
-		}
-		s.parts = append(s.parts, p)
-		filters[spec.Name] = p.filter
-	}
+	filters, err := m.assembleFilters(ctx, s)
+	all := []error{err}
 	upstreams := map[string]*proxy.Upstream{}
 	for i := range g.Upstreams {
 		u := &g.Upstreams[i]
 		p, err := m.upstreamPart(u)
 		if err != nil {
-			return g.ErrorAt("upstreams."+u.Name, err)
+			all = append(all, g.ErrorAt("upstreams."+u.Name, err))
+			continue
 		}
 		s.parts = append(s.parts, p)
 		s.Upstreams = append(s.Upstreams, p.proxy)
@@ -132,29 +126,48 @@ func (m *Manager) assemble(ctx context.Context, s *Snapshot) error {
 			route.Chain = append(route.Chain, filters[name])
 		}
 		if route.Body, err = validate.New(r.Body); err != nil {
-			return g.ErrorAt(fmt.Sprintf("routes[%d].body.schema", i), fmt.Errorf("route %q: %w", r.Name, err))
+			all = append(all, g.ErrorAt(fmt.Sprintf("routes[%d].body.schema", i), fmt.Errorf("route %q: %w", r.Name, err)))
 		}
 		s.Routes = append(s.Routes, route)
 	}
-	return nil
+	return errors.Join(all...)
 }
 
-func (m *Manager) filterPart(ctx context.Context, spec *filter.Spec) (*part, error) {
+func (m *Manager) assembleFilters(ctx context.Context, s *Snapshot) (map[string]filter.Filter, error) {
+	var all []error
+	filters := map[string]filter.Filter{}
+	for _, spec := range s.Config.Filters {
+		p, err := m.filterPart(ctx, spec)
+		if err != nil {
+			all = append(all, s.Config.FilterError(spec.Name, err))
+			if ctx.Err() != nil {
+				break
+			}
+			continue
+		}
+		s.parts = append(s.parts, p)
+		filters[spec.Name] = p.filter
+	}
+	return filters, errors.Join(all...)
+}
+
+// filterPart returns the filter of spec, a copy that gets the module's bytes:
+// they belong to the configuration as much as its path does, and those that
+// are compared are those that run.
+func (m *Manager) filterPart(ctx context.Context, spec filter.Spec) (*part, error) {
 	key, err := digest("filter", spec)
 	if err != nil {
 		return nil, err
 	}
-	// The module's bytes belong to the configuration as much as its path does.
-	if path, ok := strings.CutPrefix(spec.Module, "file:"); ok {
-		module, err := os.ReadFile(path)
-		if err != nil {
-			return nil, fmt.Errorf("module: %w", err)
+	if loader, ok := m.options.Filters.(filter.Loader); ok {
+		if spec.Binary, err = loader.Load(ctx, &spec); err != nil {
+			return nil, err
 		}
-		sum := sha256.Sum256(module)
+		sum := sha256.Sum256(spec.Binary)
 		key.digest = sha256.Sum256(append(key.digest[:], sum[:]...))
 	}
 	return m.share(key, func(p *part) (err error) {
-		p.filter, err = m.options.Filters.Build(ctx, *spec)
+		p.filter, err = m.options.Filters.Build(ctx, spec)
 		return err
 	})
 }
@@ -218,8 +231,10 @@ func (m *Manager) free(parts []*part) {
 	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 	defer cancel()
 	for _, p := range unused {
-		if p.proxy != nil {
-			p.proxy.Close()
+		if p.filter == nil {
+			if p.proxy != nil { // a check makes none
+				p.proxy.Close()
+			}
 			continue
 		}
 		if err := p.filter.Close(ctx); err != nil {

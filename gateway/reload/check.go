@@ -1,0 +1,42 @@
+package reload
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+
+	"gatehouse.example/gateway/config"
+)
+
+// Check finds out what a reload would say of the file: it reads it and all
+// that it names, builds and starts its filters, and closes them. It serves
+// nothing; o.NewUpstream may return nil where an upstream is sound.
+//
+// # Errors
+//
+// One line for each thing that is wrong, with file, line and column.
+func Check(ctx context.Context, o Options) (*config.Gateway, error) {
+	m, err := New(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	defer m.Close()
+	s := m.Acquire()
+	defer s.Release()
+	return s.Config, checkCertificates(s.Config)
+}
+
+// checkCertificates loads those that the file names, as the next start does.
+func checkCertificates(g *config.Gateway) error {
+	var all []error
+	for i, l := range g.Listeners {
+		if l.TLS == nil || l.TLS.Mode != "file" {
+			continue
+		}
+		if _, err := tls.LoadX509KeyPair(l.TLS.Certificate, l.TLS.Key); err != nil {
+			all = append(all, g.ErrorAt(fmt.Sprintf("listeners[%d].tls", i), fmt.Errorf("listener %s: %w", l.Address, err)))
+		}
+	}
+	return errors.Join(all...)
+}
