@@ -41,7 +41,7 @@ func limitTake(in *guest.Instance, mem guest.Memory, stack []uint64) {
 	var states [filterv1.MaxLimitWindows]capability.Limit
 	status := in.Filter.Limiter.Take(in.HostContext(), policy, key, uint32(stack[3]), states[:policy.Windows()])
 	if status == filterv1.StatusUnavailable {
-		answer(stack, int32(in.Refuse(status, "the store of limits cannot be reached")))
+		answer(stack, int32(in.Refuse(status, "the shared store of limits cannot be reached")))
 		return
 	}
 	for i := range policy.Windows() {
@@ -55,6 +55,9 @@ func limitTake(in *guest.Instance, mem guest.Memory, stack []uint64) {
 
 // milliseconds rounds up: who comes back then is not too early.
 func milliseconds(d time.Duration) uint32 {
-	ms := (d + time.Millisecond - 1) / time.Millisecond
+	ms := d / time.Millisecond
+	if d%time.Millisecond > 0 {
+		ms++
+	}
 	return uint32(min(int64(ms), math.MaxUint32))
 }

@@ -117,7 +117,8 @@
 // written then. Otherwise the host writes [LimitResultSize] bytes for each
 // window to result, in the policy's order: u32 remaining, u32 milliseconds
 // until the bucket is full again, u32 milliseconds until cost would be allowed
-// by this window (0 when it is). cost 0 only looks.
+// by this window (0 when it is, 2^32-1 when it never will be because cost is
+// larger than burst). cost 0 only looks, and is always allowed.
 //
 //	jwt_policy(json, json_len) → handle
 //
