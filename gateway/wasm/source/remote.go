@@ -28,7 +28,7 @@ const (
 func newClient(o Options, operatorNamed bool) *http.Client {
 	out := o.Outbound
 	out.OperatorNamed = operatorNamed
-	out.Timeout = o.Timeout
+	out.Timeout = 2 * o.Timeout // the context ends earlier
 	// What one filter may have is bounded where the answer is read.
 	out.MaxResponseBytes = 1 << 40
 	client := outbound.NewClient(out)
