@@ -43,7 +43,7 @@ plugins: ## Build the WASM filters and the plugin executables
 
 .PHONY: test
 test: ## Set up and run every test with the race detector; ends with one line of counts
-	@internal/tools/setup.sh postgres chromium
+	@internal/tools/setup.sh postgres chromium redis
 	@$(MAKE) build
 	@$(TOOL) gotestsum --format pkgname --format-hide-empty-pkg --raw-command -- internal/tools/test.sh $(MODULES)
 

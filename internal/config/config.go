@@ -48,6 +48,9 @@ type Gateway struct {
 	// "" is the folder gatehouse/filters in the user's cache folder, which every
 	// installation of that user shares.
 	FilterCache string `yaml:"filter_cache"`
+	// RedisURL is the Redis or Valkey server that counts for limits with store:
+	// redis, for all gateways together; "" refuses such limits.
+	RedisURL Secret `yaml:"redis_url"`
 }
 
 // Service is what the services' sections have in common.

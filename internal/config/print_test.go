@@ -36,6 +36,7 @@ func TestYAMLMasksSecrets(t *testing.T) {
 	c.Auth.DatabaseURL = "host=db password=hush-3"
 	c.User.DatabaseURL = "postgres://user:hush-%zz@db/x"
 	c.Bus.URL = "nats://hush-4@one:4222,nats://name:hush-5@two:4222"
+	c.Gateway.RedisURL = "rediss://:hush-12@redis.example:6379/0"
 	c.Telemetry.OTLPEndpoint = "https://x:hush-6@collector:4318"
 	c.Email.Transports["smtp"] = Transport{Plugin: "mail-smtp", Config: map[string]any{
 		"host": "mail.example", "port": 587, "password": "hush-7", "pin_password": 5555,
@@ -54,7 +55,7 @@ func TestYAMLMasksSecrets(t *testing.T) {
 	}
 	for _, shown := range []string{
 		"postgres://owner:[redacted]@db.example:5432/gatehouse?", "sslmode=require",
-		"@one:4222,nats://name:[redacted]@two:4222", "collector:4318",
+		"@one:4222,nats://name:[redacted]@two:4222", "collector:4318", "@redis.example:6379/0",
 		"host: mail.example", "port: 587", "mechanism: plain", "smtp://u:[redacted]@mail.example", `empty_token: ""`,
 	} {
 		if !strings.Contains(text, shown) {

@@ -23,6 +23,7 @@ func (l *layers) validate(c *Config) {
 	l.check("gateway.listen_tls", checkAddress(c.Gateway.ListenTLS, true))
 	l.check("gateway.admin_listen", checkAddress(c.Gateway.AdminListen, true))
 	l.check("gateway.admin_socket", checkSet(c.Gateway.AdminSocket))
+	l.check("gateway.redis_url", checkRedisURL(c.Gateway.RedisURL))
 	l.service("auth", c.Auth.Service)
 	l.auth(c.Auth)
 	l.service("user", c.User.Service)
@@ -217,6 +218,17 @@ func checkBusURL(s Secret) string {
 		if err != nil || u.Host == "" || !slices.Contains([]string{"nats", "tls", "ws", "wss"}, u.Scheme) {
 			return `it is not a URL such as "nats://user:password@host:4222"`
 		}
+	}
+	return ""
+}
+
+// checkRedisURL does not repeat the value: it may hold a password.
+func checkRedisURL(s Secret) string {
+	if s == "" {
+		return ""
+	}
+	if u, err := url.Parse(s.Reveal()); err != nil || u.Host == "" || (u.Scheme != "redis" && u.Scheme != "rediss") {
+		return `it is not a URL such as "redis://user:password@host:6379/0" or "rediss://host:6379"`
 	}
 	return ""
 }

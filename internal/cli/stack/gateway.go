@@ -111,9 +111,14 @@ func (s *Stack) filterHost(ctx context.Context, bundle *mtls.Bundle, events *bus
 	if err := s.forgetKeys(events, keys); err != nil {
 		return nil, err
 	}
+	limiter, err := s.limiter(ctx, tele)
+	if err != nil {
+		return nil, err
+	}
 	host, err := wasm.New(ctx, wasm.Options{
 		CacheDir: filterCache(s.cfg),
 		Builtin:  filters.Module,
+		Limiter:  limiter,
 		Tokens: capability.NewTokenVerifier(capability.TokenOptions{
 			Issuer: s.cfg.Issuer, Keys: jose.NewRemoteSet(jose.RemoteOptions{Fetch: authority.JWKS}), Revocations: revoked, Leeway: 5 * time.Second,
 		}),
@@ -125,6 +130,22 @@ func (s *Stack) filterHost(ctx context.Context, bundle *mtls.Bundle, events *bus
 	}
 	s.onStop("filters", host.Close)
 	return host, nil
+}
+
+// limiter counts for the limits of filters, where it is configured with Redis
+// or Valkey for all gateways together. That need not be reachable.
+func (s *Stack) limiter(ctx context.Context, tele *telemetry.Telemetry) (*capability.Limiter, error) {
+	if s.cfg.Gateway.RedisURL == "" {
+		return capability.NewLimiter(capability.LimiterOptions{}), nil
+	}
+	store, err := capability.NewRedisLimits(ctx, capability.RedisOptions{
+		URL: s.cfg.Gateway.RedisURL.Reveal(), Namespace: s.cfg.Environment, Logger: tele.Logger, Registry: tele.Registry,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("gateway.redis_url: %w", err)
+	}
+	s.onStop("store of limits", func(context.Context) error { return store.Close() })
+	return capability.NewLimiter(capability.LimiterOptions{Store: store}), nil
 }
 
 // forgetKeys makes the gateway ask again for API keys whose owner may do
