@@ -255,8 +255,8 @@ func (s *stub) HandleRequest(_ context.Context, ex *exchange.Exchange) (filter.R
 
 type phase struct{ stub *stub }
 
-func (p phase) HandleResponse(_ context.Context, ex *exchange.Exchange, failed bool) error {
+func (p phase) HandleResponse(_ context.Context, ex *exchange.Exchange, failed bool) (filter.Usage, error) {
 	ex.Response.Header.Add("Phase", fmt.Sprintf("%s %d %v", p.stub.spec.Name, ex.Response.Status, failed))
-	return nil
+	return filter.Usage{}, nil
 }
 func (phase) Release() {}

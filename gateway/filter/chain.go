@@ -79,7 +79,7 @@ func (r *Run) HandleResponse(ctx context.Context, ex *exchange.Exchange, failed 
 		w := r.waiting[last]
 		r.waiting[last] = waiting{}
 		r.waiting = r.waiting[:last]
-		if err := w.phase.HandleResponse(ctx, ex, failed); err != nil {
+		if _, err := w.phase.HandleResponse(ctx, ex, failed); err != nil {
 			failure := &FailedError{Filter: w.filter.Name(), Phase: "response", err: err}
 			if w.filter.OnError() == Deny {
 				return failure

@@ -39,13 +39,24 @@ type Result struct {
 	// Response is the response phase that waits, or nil where the filter has
 	// none. The chain calls exactly one of its methods.
 	Response ResponsePhase
+	// Usage is what the phase has used, also where it failed.
+	Usage Usage
+}
+
+// Usage is what one phase of a filter has used. The zero value means that the
+// filter does not say.
+type Usage struct {
+	// Fuel is in units; see Limits.Fuel.
+	Fuel int64
+	// Crossings is how often the filter has called the host.
+	Crossings uint32
 }
 
 // ResponsePhase is the second half of a filter's work on one exchange.
 type ResponsePhase interface {
 	// HandleResponse runs the response phase on ex.Response. failed is true
 	// where the upstream could not be reached or did not answer.
-	HandleResponse(ctx context.Context, ex *exchange.Exchange, failed bool) error
+	HandleResponse(ctx context.Context, ex *exchange.Exchange, failed bool) (Usage, error)
 	// Release gives the phase up without running it.
 	Release()
 }

@@ -8,8 +8,8 @@
 // that guests only ask for. The order of filters and the meaning of a failure
 // are gateway/filter's; who may pass is the route's require.
 //
-// A guest's CPU time is not bounded yet: fuel instrumentation comes with its
-// own package (fuel), and Limits.Fuel is kept for it. Until then a guest that
-// does not return holds one goroutine and one instance; filters are therefore
-// only as trusted as their author.
+// What a guest may use is metered: its CPU time by fuel (gateway/wasm/fuel),
+// its memory by an allocator, its waiting by one deadline for each call. A
+// guest that goes too far loses that one request; its instance is put back to
+// its first state, or another takes its place, while the next request goes on.
 package wasm

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"runtime"
+	"os"
 	"slices"
 
 	filterv1 "gatehouse.example/pluginspec/filter/v1"
@@ -17,15 +17,19 @@ import (
 
 // wasmFilter is one configured filter.
 type wasmFilter struct {
-	host    *Host
-	name    string
-	onError filter.OnError
-	limits  filter.Limits
-	shared  *guest.Filter
-	module  *module
-	about   description
-	pool    *pool
-	metrics filterMetrics
+	host        *Host
+	name        string
+	onError     filter.OnError
+	limits      filter.Limits
+	environment map[string]string
+	folders     map[string]*os.Root
+	shared      *guest.Filter
+	module      *module
+	about       Description
+	// snapshot is what instances are put back to; nil where they cannot.
+	snapshot *snapshot
+	pool     *pool
+	metrics  filterMetrics
 	// failures takes what goes wrong with the filter, once a second at most.
 	failures *guest.Log
 }
@@ -47,54 +51,81 @@ func (h *Host) Build(ctx context.Context, s filter.Spec) (filter.Filter, error) 
 			return nil, err
 		}
 	}
-	m, err := h.acquireModule(ctx, binary)
+	f, err := h.prepare(ctx, s, binary)
 	if err != nil {
 		return nil, err
 	}
-	f := h.newFilter(s, m)
 	if err := f.open(ctx, s); err != nil {
+		return nil, errors.Join(err, f.abandon(ctx))
+	}
+	return f, nil
+}
+
+// prepare compiles a filter's module; nothing of it runs yet.
+func (h *Host) prepare(ctx context.Context, s filter.Spec, binary []byte) (*wasmFilter, error) {
+	limits := overlay(s.Limits, h.options.Limits)
+	m, err := h.acquireModule(ctx, binary, &limits)
+	if err != nil {
+		return nil, err
+	}
+	f, err := h.newFilter(s, m, limits)
+	if err == nil {
+		err = m.checkMemory(limits.Memory)
+	}
+	if err != nil {
 		return nil, errors.Join(err, h.releaseModule(ctx, m))
 	}
 	return f, nil
 }
 
-func (h *Host) newFilter(s filter.Spec, m *module) *wasmFilter {
+func (h *Host) newFilter(s filter.Spec, m *module, limits filter.Limits) (*wasmFilter, error) {
 	f := &wasmFilter{
-		host:    h,
-		name:    s.Name,
-		onError: s.OnError,
-		limits:  s.Limits,
-		module:  m,
-		metrics: h.metrics.of(s.Name),
+		host: h, name: s.Name, onError: s.OnError, limits: limits, environment: s.Environment,
+		module: m, metrics: h.metrics.of(s.Name),
 	}
-	if f.limits.Memory == 0 {
-		f.limits.Memory = h.options.Limits.Memory
-	}
-	f.failures = guest.NewLog(h.options.Logger.With("filter", s.Name), 1, h.options.Now)
+	logger := h.options.Logger.With("filter", s.Name)
+	f.failures = guest.NewLog(logger, 1, h.options.Now)
 	f.shared = &guest.Filter{
-		Name:   s.Name,
-		Config: s.Config,
-		Grants: s.Grants,
-		Log:    guest.NewLog(h.options.Logger.With("filter", s.Name), h.options.LogLinesPerSecond, h.options.Now),
+		Name: s.Name, Config: s.Config, Grants: expandGrants(s.Grants),
+		Log: guest.NewLog(logger, limits.LogLines, h.options.Now),
 		Refused: func(capability string) {
 			h.metrics.refused.WithLabelValues(s.Name, capability).Inc()
 		},
-		Limiter:      h.options.Limiter,
-		Tokens:       h.options.Tokens,
-		Keys:         h.options.Keys,
-		MaxBodyBytes: h.options.MaxBodyBytes,
+		Limiter: h.options.Limiter, Tokens: h.options.Tokens, Keys: h.options.Keys,
+		MaxBodyBytes: limits.Body, HostTime: limits.HostTime,
 	}
-	return f
+	var err error
+	if err = h.services.lend(f.shared, &s, limits); err != nil {
+		return nil, err
+	}
+	if f.folders, err = openFolders(s.Directories); err != nil {
+		return nil, fmt.Errorf("directories: %w", err)
+	}
+	return f, nil
+}
+
+// expandGrants adds the parts of grants that stand for several.
+func expandGrants(grants []string) []string {
+	all := slices.Clone(grants)
+	for whole, parts := range map[string][]string{
+		filterv1.GrantSensitiveHeaders: {filterv1.GrantAuthorization, filterv1.GrantCookie},
+		filterv1.GrantBody:             {filterv1.GrantRequestBody, filterv1.GrantResponseBody},
+	} {
+		if slices.Contains(grants, whole) {
+			all = append(all, parts...)
+		}
+	}
+	return all
+}
+
+// abandon frees a filter that never came to have a pool.
+func (f *wasmFilter) abandon(ctx context.Context) error {
+	closeFolders(f.folders)
+	return f.host.releaseModule(ctx, f.module)
 }
 
 // open starts the first instance and the pool.
 func (f *wasmFilter) open(ctx context.Context, s filter.Spec) error {
-	if err := f.module.checkMemory(f.limits.Memory); err != nil {
-		return err
-	}
-	if err := f.host.services.lend(f.shared, &s, f.limits); err != nil {
-		return err
-	}
 	first, err := f.instantiate(ctx)
 	if err != nil {
 		return err
@@ -103,43 +134,48 @@ func (f *wasmFilter) open(ctx context.Context, s filter.Spec) error {
 		first.close()
 		return err
 	}
-	size := f.limits.Instances
-	if size <= 0 {
-		size = f.host.options.Limits.Instances
+	if f.restorable() {
+		f.snapshot = first.takeSnapshot()
 	}
-	if size <= 0 {
-		size = max(4, 2*runtime.GOMAXPROCS(0))
-		if f.about.ResponsePhase {
-			size *= 4
-		}
+	if f.limits.Instances <= 0 {
+		f.limits.Instances = defaultInstances(f.about.ResponsePhase)
 	}
-	f.pool = newPool(size, f.host.options.QueueTimeout, func() (*instance, error) {
-		i, err := f.instantiate(context.Background())
-		if err != nil {
-			return nil, err
-		}
-		if err := i.start(); err != nil {
-			i.close()
-			return nil, err
-		}
-		return i, nil
-	})
-	f.pool.put(first)
+	f.pool = newPool(f.limits.Instances, f.limits.Queue, f.limits.QueueTimeout, f.begin, f.drained)
+	f.pool.total = 1
+	f.host.metrics.enter(f.name, f.pool)
+	f.pool.release(first)
 	return nil
 }
 
-// probe asks the first instance what it is and starts it.
+// probe asks the first instance what it is, compares the configuration with
+// what it wants, and starts it.
 func (f *wasmFilter) probe(first *instance, s filter.Spec) error {
 	var err error
 	if f.about, err = first.describe(); err != nil {
 		return err
 	}
 	for _, g := range f.about.Grants {
-		if !slices.Contains(s.Grants, g) {
+		if !f.shared.Granted(g) {
 			return fmt.Errorf("grants: the filter needs %q: add it under grants", g)
 		}
 	}
+	if err := checkConfig(s.Config, f.about.ConfigSchema); err != nil {
+		return err
+	}
 	return first.start()
+}
+
+// begin makes an instance that is ready for requests.
+func (f *wasmFilter) begin() (*instance, error) {
+	i, err := f.instantiate(context.Background())
+	if err != nil {
+		return nil, err
+	}
+	if err := i.start(); err != nil {
+		i.close()
+		return nil, err
+	}
+	return i, nil
 }
 
 // Name implements [filter.Filter].
@@ -152,42 +188,83 @@ func (f *wasmFilter) OnError() filter.OnError { return f.onError }
 func (f *wasmFilter) HandleRequest(ctx context.Context, ex *exchange.Exchange) (filter.Result, error) {
 	i, err := f.pool.acquire(ctx)
 	if err != nil {
-		if errors.Is(err, errBusy) {
-			f.metrics.queueTimeouts.Inc()
-			f.failures.Line(slog.LevelWarn, "filter is busy", "reason", err.Error())
+		if ctx.Err() == nil {
+			f.failures.Line(slog.LevelWarn, "filter has no instance", "reason", err.Error())
 		}
 		return filter.Result{}, err
 	}
-	f.metrics.requests.Inc()
 	answered, err := i.request(ctx, ex)
+	usage := i.usage()
 	if err != nil {
 		// Half an answer is none, whether the request fails or goes on.
 		ex.Response.Status = 0
 		ex.Response.Header.Reset()
 		ex.Response.Body.SetBytes(nil)
-		return filter.Result{}, f.trapped(i, err)
+		return filter.Result{Usage: usage}, f.failed(i, err)
 	}
 	if answered || !f.about.ResponsePhase {
 		i.Release()
-		return filter.Result{Answered: answered}, nil
+		return filter.Result{Answered: answered, Usage: usage}, nil
 	}
-	return filter.Result{Response: i}, nil
+	return filter.Result{Response: i, Usage: usage}, nil
 }
 
-// trapped ends an instance that has trapped: it is never used again.
-func (f *wasmFilter) trapped(i *instance, err error) error {
-	f.metrics.traps.Inc()
-	i.End()
-	f.pool.discard(i)
+// failed counts a trap and has the instance mended, off the request's path.
+func (f *wasmFilter) failed(i *instance, err error) error {
+	reason := reasonTrap
+	if t, ok := errors.AsType[*trap](err); ok {
+		reason = t.reason
+	}
+	f.host.metrics.traps.WithLabelValues(f.name, reason).Inc()
 	f.failures.Line(slog.LevelError, "filter trapped", "reason", err.Error())
+	i.End()
+	f.host.background.Go(func() {
+		// However many traps somebody provokes, they take only so much.
+		f.host.mending <- struct{}{}
+		defer func() { <-f.host.mending }()
+		f.mend(i)
+	})
 	return err
+}
+
+// mend makes an instance that has trapped as good as new: it is put back to
+// its first state, or another takes its place.
+func (f *wasmFilter) mend(i *instance) {
+	if f.pool.isClosed() {
+		i.close()
+		f.pool.lose(i)
+		return
+	}
+	if f.snapshot != nil && f.snapshot.restore(i) {
+		f.metrics.restored.Inc()
+		f.pool.release(i)
+		return
+	}
+	i.close()
+	fresh, err := f.begin()
+	if err != nil {
+		// The next request tries again and reports the error.
+		f.pool.lose(i)
+		return
+	}
+	f.metrics.replaced.Inc()
+	f.pool.forget(i)
+	f.pool.release(fresh)
 }
 
 // Close implements [filter.Filter].
 func (f *wasmFilter) Close(ctx context.Context) error {
 	if err := f.pool.close(ctx); err != nil {
-		// Its instances are still in use, so its code must stay.
+		// Its instances are still in use; the last one back frees the rest.
 		return fmt.Errorf("filter %q: requests are still in it: %w", f.name, err)
 	}
-	return f.host.releaseModule(ctx, f.module)
+	return nil
+}
+
+// drained frees what the instances stood on.
+func (f *wasmFilter) drained() {
+	f.host.metrics.leave(f.name, f.pool)
+	if err := f.abandon(context.Background()); err != nil {
+		f.failures.Line(slog.LevelError, "filter is not freed", "error", err)
+	}
 }

@@ -17,25 +17,13 @@ import (
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
 
+	filterv1 "gatehouse.example/pluginspec/filter/v1"
+
 	"gatehouse.example/gateway/filter"
 	"gatehouse.example/gateway/wasm/capability"
 	"gatehouse.example/gateway/wasm/extension"
 	"gatehouse.example/gateway/wasm/httpwasm"
 	"gatehouse.example/gateway/wasm/source"
-)
-
-// The defaults of [Options].
-const (
-	// DefaultMemory is the linear memory of one instance in bytes.
-	DefaultMemory = 16 << 20
-	// DefaultQueueTimeout is how long a request waits for an instance.
-	DefaultQueueTimeout = time.Second
-	// DefaultMaxBodyBytes bounds a body that a guest reads or writes.
-	DefaultMaxBodyBytes = 8 << 20
-	// DefaultMaxModuleBytes bounds a module's size.
-	DefaultMaxModuleBytes = 32 << 20
-	// DefaultLogLinesPerSecond bounds what one filter logs.
-	DefaultLogLinesPerSecond = 20
 )
 
 // Options are the options of a [Host]. The zero value runs filters without
@@ -57,22 +45,11 @@ type Options struct {
 	Tokens capability.Tokens
 	// Keys verifies API keys; nil likewise.
 	Keys capability.Keys
-	// Limits are used where a filter's own are zero. Zero fields mean
-	// DefaultMemory, and twice as many instances as CPUs (at least four), or
+	// Limits are used where a filter's own are zero. Zero fields mean the
+	// constants above, and twice as many instances as CPUs (at least four), or
 	// eight times for a filter with a response phase, which keeps its instance
-	// while the upstream works. Fuel is not metered yet.
+	// while the upstream works.
 	Limits filter.Limits
-	// QueueTimeout is how long a request waits for an instance at most; zero
-	// means DefaultQueueTimeout.
-	QueueTimeout time.Duration
-	// MaxBodyBytes bounds a body that a guest reads or writes; zero means
-	// DefaultMaxBodyBytes.
-	MaxBodyBytes int64
-	// MaxModuleBytes bounds a module's size; zero means DefaultMaxModuleBytes.
-	MaxModuleBytes int64
-	// LogLinesPerSecond bounds what one filter logs; zero means
-	// DefaultLogLinesPerSecond.
-	LogLinesPerSecond int
 	// OutboundTLS holds further authorities for http_call; nil trusts the
 	// system's.
 	OutboundTLS *tls.Config
@@ -85,11 +62,12 @@ type Options struct {
 }
 
 func (o *Options) complete() {
+	o.Limits = overlay(o.Limits, defaultLimits())
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
 	if o.Modules == nil {
-		loader := source.Options{Builtin: o.Builtin, MaxModuleBytes: o.MaxModuleBytes, Logger: o.Logger}
+		loader := source.Options{Builtin: o.Builtin, MaxModuleBytes: o.Limits.ModuleBytes, Logger: o.Logger}
 		if o.CacheDir != "" {
 			loader.CopyDir = filepath.Join(o.CacheDir, source.CopyFolder)
 		}
@@ -97,21 +75,6 @@ func (o *Options) complete() {
 	}
 	if o.Limiter == nil {
 		o.Limiter = capability.NewLimiter(capability.LimiterOptions{})
-	}
-	if o.Limits.Memory == 0 {
-		o.Limits.Memory = DefaultMemory
-	}
-	if o.QueueTimeout == 0 {
-		o.QueueTimeout = DefaultQueueTimeout
-	}
-	if o.MaxBodyBytes == 0 {
-		o.MaxBodyBytes = DefaultMaxBodyBytes
-	}
-	if o.MaxModuleBytes == 0 {
-		o.MaxModuleBytes = DefaultMaxModuleBytes
-	}
-	if o.LogLinesPerSecond == 0 {
-		o.LogLinesPerSecond = DefaultLogLinesPerSecond
 	}
 	if o.Now == nil {
 		o.Now = time.Now
@@ -126,9 +89,16 @@ type Host struct {
 	metrics *metrics
 	// services outlive filters.
 	services services
+	// imports are the signatures of what modules may import, by module.
+	imports map[string]map[string]string
+
+	// background are the goroutines that mend instances, mending holds a token
+	// for each that is at it.
+	background sync.WaitGroup
+	mending    chan struct{}
 
 	mu      sync.Mutex
-	modules map[digest]*module
+	modules map[moduleKey]*module
 
 	compiled atomic.Int64 // modules so far
 }
@@ -146,7 +116,11 @@ var (
 // machine code that will run.
 func New(ctx context.Context, o Options) (*Host, error) {
 	o.complete()
-	h := &Host{options: o, modules: make(map[digest]*module), metrics: newMetrics(o.Registry), services: newServices(&o)}
+	h := &Host{
+		options: o, modules: make(map[moduleKey]*module), metrics: newMetrics(o.Registry), services: newServices(&o),
+		mending: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)),
+		imports: make(map[string]map[string]string),
+	}
 	if o.CacheDir == "" {
 		h.cache = wazero.NewCompilationCache()
 	} else {
@@ -164,10 +138,12 @@ func New(ctx context.Context, o Options) (*Host, error) {
 	h.runtime = wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfig().
 		WithCompilationCache(h.cache).
 		WithDebugInfoEnabled(false))
-	_, err := wasi_snapshot_preview1.Instantiate(ctx, h.runtime)
-	err = errors.Join(err, httpwasm.Instantiate(ctx, h.runtime), extension.Instantiate(ctx, h.runtime))
+	err := errors.Join(instantiateWASI(ctx, h.runtime), httpwasm.Instantiate(ctx, h.runtime), extension.Instantiate(ctx, h.runtime))
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("start WebAssembly runtime: %w", err), h.Close(ctx))
+	}
+	for _, name := range []string{httpwasm.Module, filterv1.Module, wasi_snapshot_preview1.ModuleName} {
+		h.imports[name] = signatures(h.runtime.Module(name))
 	}
 	return h, nil
 }
@@ -190,6 +166,7 @@ func privateFolder(dir string) error {
 // Close frees everything. Filters must be closed before.
 func (h *Host) Close(ctx context.Context) error {
 	var err error
+	h.background.Wait()
 	h.services.close()
 	if h.runtime != nil {
 		err = h.runtime.Close(ctx)
@@ -200,7 +177,7 @@ func (h *Host) Close(ctx context.Context) error {
 // Precompile compiles a module into the cache folder, so that the next start
 // finds it there.
 func (h *Host) Precompile(ctx context.Context, binary []byte) error {
-	m, err := h.acquireModule(ctx, binary)
+	m, err := h.acquireModule(ctx, binary, &h.options.Limits)
 	if err != nil {
 		return err
 	}

@@ -1,25 +1,26 @@
 package wasm
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"strings"
+	"time"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
 	"github.com/tetratelabs/wazero/experimental"
-	"github.com/tetratelabs/wazero/sys"
 
 	filterv1 "gatehouse.example/pluginspec/filter/v1"
 
-	"gatehouse.example/gateway/exchange"
-	"gatehouse.example/gateway/filter"
 	"gatehouse.example/gateway/wasm/guest"
+)
+
+// The exports that start a module: a reactor has the first, a command the
+// second.
+const (
+	exportReactor = "_initialize"
+	exportCommand = "_start"
 )
 
 // instance is a running guest. One goroutine uses it at a time.
@@ -27,8 +28,11 @@ type instance struct {
 	*guest.Instance
 	owner          *wasmFilter
 	module         api.Module
+	memory         api.Memory
 	handleRequest  api.Function
 	handleResponse api.Function
+	// globals are those of the guest's state.
+	globals []api.MutableGlobal
 	// stack carries parameters and results, so that a call allocates nothing.
 	stack [2]uint64
 	// guestContext is what handle_request gave for handle_response.
@@ -36,33 +40,52 @@ type instance struct {
 	// early is what the guest has written of the response's body before it let
 	// the request go on.
 	early []byte
-}
+	// memoryRefused is set when the guest asked for more than it may have.
+	memoryRefused bool
 
-var _ filter.ResponsePhase = (*instance)(nil)
-
-// description is what gatehouse_describe says of a filter.
-type description struct {
-	Name          string          `json:"name"`
-	ResponsePhase bool            `json:"response_phase"`
-	Grants        []string        `json:"grants"`
-	ConfigSchema  json.RawMessage `json:"config_schema"`
+	// counts are what it has done since the pool looked, size its memory then.
+	counts callCounts
+	size   int64
+	calls  uint32
 }
 
 // instantiate creates a guest and runs its start function, but not yet
 // gatehouse_start.
-func (f *wasmFilter) instantiate(ctx context.Context) (i *instance, err error) {
+func (f *wasmFilter) instantiate(ctx context.Context) (made *instance, err error) {
 	defer func() {
 		// What wazero refuses by panic must not stop the gateway.
 		if r := recover(); r != nil {
-			i, err = nil, fmt.Errorf("instantiate: %v", r)
+			made, err = nil, fmt.Errorf("instantiate: %v", r)
 		}
 	}()
 	in := guest.New(f.shared)
 	in.Request = ctx
+	i := &instance{Instance: in, owner: f}
+	in.Refuel(f.limits.StartFuel, f.limits.CallDepth)
+	start := experimental.WithMemoryAllocator(in, allocator{limit: f.limits.Memory, refused: &i.memoryRefused})
+	mod, err := f.host.runtime.InstantiateModule(start, f.module.compiled, f.moduleConfig(in))
+	if err != nil {
+		return nil, fmt.Errorf("instantiate: %w", i.trapped(err))
+	}
+	i.module, i.memory = mod, mod.Memory()
+	if err := i.bind(); err != nil {
+		i.close()
+		return nil, err
+	}
+	in.Refuel(f.limits.StartFuel, f.limits.CallDepth)
+	if err := i.initialize(); err != nil {
+		i.close()
+		return nil, err
+	}
+	return i, nil
+}
+
+// moduleConfig is the world of a guest.
+func (f *wasmFilter) moduleConfig(in *guest.Instance) wazero.ModuleConfig {
 	config := wazero.NewModuleConfig().
 		WithName("").
-		// A reactor has the first, a command the second.
-		WithStartFunctions("_initialize", "_start").
+		// Not by the runtime, which knows no fuel.
+		WithStartFunctions().
 		// Without these a guest sees a clock that stands still and the same
 		// random bytes every time.
 		WithSysWalltime().
@@ -70,19 +93,58 @@ func (f *wasmFilter) instantiate(ctx context.Context) (i *instance, err error) {
 		WithRandSource(rand.Reader).
 		WithStdout(&in.Output).
 		WithStderr(&in.Output)
-	start := experimental.WithMemoryAllocator(in, allocator{limit: f.limits.Memory})
-	mod, err := f.host.runtime.InstantiateModule(start, f.module.compiled, config)
-	if err != nil {
-		return nil, fmt.Errorf("instantiate: %w", trapError(in, err))
+	for name, value := range f.environment {
+		config = config.WithEnv(name, value)
 	}
-	f.metrics.instances.Inc()
-	return &instance{
-		Instance:       in,
-		owner:          f,
-		module:         mod,
-		handleRequest:  mod.ExportedFunction(filterv1.ExportHandleRequest),
-		handleResponse: mod.ExportedFunction(filterv1.ExportHandleResponse),
-	}, nil
+	if len(f.folders) == 0 {
+		return config
+	}
+	files := wazero.NewFSConfig()
+	open := new(openFiles)
+	for at, root := range f.folders {
+		files = files.WithFSMount(&folder{root: root.FS(), in: in, open: open}, at)
+	}
+	return config.WithFSConfig(files)
+}
+
+// bind finds what the host calls and sets.
+func (i *instance) bind() error {
+	i.handleRequest = i.module.ExportedFunction(filterv1.ExportHandleRequest)
+	i.handleResponse = i.module.ExportedFunction(filterv1.ExportHandleResponse)
+	about := i.owner.module.about
+	counter, ok := i.module.ExportedGlobal(about.Counter).(api.MutableGlobal)
+	if !ok {
+		return errors.New("instantiate: the module has lost its counter")
+	}
+	i.SetCounter(counter)
+	if !i.owner.restorable() {
+		return nil
+	}
+	for _, name := range about.Globals {
+		g, ok := i.module.ExportedGlobal(name).(api.MutableGlobal)
+		if !ok {
+			return fmt.Errorf("instantiate: the module has lost its global %s", name)
+		}
+		i.globals = append(i.globals, g)
+	}
+	return nil
+}
+
+// initialize runs what the module starts with.
+func (i *instance) initialize() error {
+	for _, name := range []string{exportReactor, exportCommand} {
+		f := i.module.ExportedFunction(name)
+		if f == nil {
+			continue
+		}
+		if _, err := f.Call(i.Instance); err != nil {
+			if name == exportCommand && i.module.IsClosed() {
+				return fmt.Errorf("%s: %w; a filter must not end: build it as a reactor, with Go by -buildmode=c-shared", name, i.trapped(err))
+			}
+			return fmt.Errorf("%s: %w", name, i.trapped(err))
+		}
+	}
+	return nil
 }
 
 // start runs gatehouse_start, which reads the configuration.
@@ -90,7 +152,7 @@ func (i *instance) start() error {
 	if f := i.module.ExportedFunction(filterv1.ExportStart); f != nil {
 		result, err := f.Call(i.Instance)
 		if err != nil {
-			return fmt.Errorf("%s: %w", filterv1.ExportStart, trapError(i.Instance, err))
+			return fmt.Errorf("%s: %w", filterv1.ExportStart, i.trapped(err))
 		}
 		if uint32(result[0]) != 0 {
 			if i.Failure == "" {
@@ -103,135 +165,34 @@ func (i *instance) start() error {
 	return nil
 }
 
-// describe runs gatehouse_describe. A module without it is a plain http-wasm
-// handler: it has a response phase, and needs nothing.
-func (i *instance) describe() (description, error) {
-	f := i.module.ExportedFunction(filterv1.ExportDescribe)
-	if f == nil {
-		return description{ResponsePhase: true}, nil
+// timeEvery is of how many calls one is timed: two looks at the clock cost
+// more than all other counting.
+const timeEvery = 64
+
+// call runs a function of the guest, with its parameters and results on the
+// stack, within the limits of one call.
+func (i *instance) call(f api.Function) error {
+	limits := &i.owner.limits
+	i.Refuel(limits.Fuel, limits.CallDepth)
+	var begun time.Time
+	if i.calls%timeEvery == 0 {
+		begun = time.Now()
 	}
-	result, err := f.Call(i.Instance)
+	i.calls++
+	err := f.CallWithStack(i.Instance, i.stack[:])
+	if !begun.IsZero() {
+		i.owner.metrics.duration.Observe(time.Since(begun).Seconds())
+	}
+	units, crossings := i.Burnt()
+	i.counts.fuel += uint64(units)
+	i.counts.crossings += uint64(crossings)
 	if err != nil {
-		return description{}, fmt.Errorf("%s: %w", filterv1.ExportDescribe, trapError(i.Instance, err))
+		return i.trapped(err)
 	}
-	text, ok := i.module.Memory().Read(uint32(result[0]>>32), uint32(result[0]))
-	if !ok {
-		return description{}, fmt.Errorf("%s: the text lies outside the memory", filterv1.ExportDescribe)
-	}
-	var d description
-	if err := json.Unmarshal(text, &d); err != nil {
-		return description{}, fmt.Errorf("%s: %w", filterv1.ExportDescribe, err)
-	}
-	return d, nil
-}
-
-// request runs handle_request and returns whether the guest has answered.
-func (i *instance) request(ctx context.Context, ex *exchange.Exchange) (answered bool, err error) {
-	i.Begin(ctx, ex)
-	if err := i.handleRequest.CallWithStack(i.Instance, i.stack[:]); err != nil {
-		return false, trapError(i.Instance, err)
-	}
-	i.guestContext = uint32(i.stack[0] >> 32)
-	if i.Answered || uint32(i.stack[0]) == 0 {
-		if ex.Response.Status == 0 {
-			ex.Response.Status = 200
-		}
-		return true, nil
-	}
-	i.early = ex.Response.Body.Bytes
-	deferResponse(ex)
-	return false, nil
-}
-
-// deferResponse keeps what the guest has said of a response that is not its
-// own for the moment when there is one: the header. The status is the
-// upstream's.
-func deferResponse(ex *exchange.Exchange) {
-	h := &ex.Response.Header
-	for i := range h.Len() {
-		f := h.At(i)
-		op := exchange.HeaderSet
-		for j := range i {
-			if strings.EqualFold(h.At(j).Name, f.Name) {
-				op = exchange.HeaderAdd
-			}
-		}
-		ex.DeferResponseHeader(exchange.HeaderChange{Op: op, Name: f.Name, Value: f.Value})
-	}
-	h.Reset()
-	ex.Response.Status = 0
-	ex.Response.Body.Close()
-	ex.Response.Body = exchange.Body{}
-}
-
-// prepend puts what the guest has written early before the body of the
-// response, as hosts do that send as they go.
-func prepend(early []byte, r *exchange.Response) {
-	if len(early) == 0 {
-		return
-	}
-	r.Header.Del("Content-Length")
-	b := &r.Body
-	if b.Stream == nil {
-		b.SetBytes(append(early, b.Bytes...))
-		return
-	}
-	b.Stream = struct {
-		io.Reader
-		io.Closer
-	}{io.MultiReader(bytes.NewReader(early), b.Stream), b.Stream}
-	if b.Length >= 0 {
-		b.Length += int64(len(early))
-	}
-}
-
-// HandleResponse implements [filter.ResponsePhase].
-func (i *instance) HandleResponse(ctx context.Context, ex *exchange.Exchange, failed bool) error {
-	f := i.owner
-	prepend(i.early, &ex.Response)
-	i.early = nil
-	f.metrics.responses.Inc()
-	i.Respond(ctx)
-	i.stack = [2]uint64{uint64(i.guestContext), 0}
-	if failed {
-		i.stack[1] = 1
-	}
-	if err := i.handleResponse.CallWithStack(i.Instance, i.stack[:]); err != nil {
-		return f.trapped(i, trapError(i.Instance, err))
-	}
-	i.Release()
 	return nil
-}
-
-// Release implements [filter.ResponsePhase].
-func (i *instance) Release() {
-	i.End()
-	i.owner.pool.release(i)
 }
 
 func (i *instance) close() {
 	// A guest that has ended itself is closed already.
 	_ = i.module.Close(context.Background())
-	i.owner.metrics.instances.Dec()
-}
-
-// trapError is a trap in one line: what the guest said of it, or what the
-// runtime did, without its stack trace.
-func trapError(in *guest.Instance, err error) error {
-	var exit *sys.ExitError
-	said := in.Output.FirstLine()
-	switch {
-	case errors.As(err, &exit) && said != "":
-		return fmt.Errorf("the guest ended itself with code %d: %s", exit.ExitCode(), said)
-	case errors.As(err, &exit):
-		return fmt.Errorf("the guest ended itself with code %d", exit.ExitCode())
-	case errors.Is(err, exchange.ErrBodyTooLarge):
-		return exchange.ErrBodyTooLarge
-	}
-	text, _, _ := strings.Cut(err.Error(), "\n")
-	text = strings.TrimSuffix(text, " (recovered by wazero)")
-	if said != "" {
-		text += ": " + said
-	}
-	return errors.New(text)
 }

@@ -1,11 +1,11 @@
 package wasm
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"math"
 	"runtime"
 	"slices"
 	"strings"
@@ -17,16 +17,27 @@ import (
 
 	filterv1 "gatehouse.example/pluginspec/filter/v1"
 
-	"gatehouse.example/gateway/wasm/httpwasm"
+	"gatehouse.example/gateway/filter"
+	"gatehouse.example/gateway/wasm/fuel"
 )
 
-type digest = [sha256.Size]byte
+// moduleKey tells compiled modules apart: the bytes, and the limits that are
+// compiled into them.
+type moduleKey struct {
+	digest [sha256.Size]byte
+	tables uint32
+	start  uint64
+}
 
-// module is a compiled module. Filters of the same bytes share it.
+// module is a compiled module. Filters of the same key share it.
 type module struct {
-	digest   digest
+	key      moduleKey
 	compiled wazero.CompiledModule
-	users    int // guarded by Host.mu
+	// about says where the module keeps its fuel and its state; Binary is nil.
+	about *fuel.Module
+	// describes is whether it says of itself what it is.
+	describes bool
+	users     int // guarded by Host.mu
 
 	once sync.Once
 	err  error
@@ -34,28 +45,27 @@ type module struct {
 
 // acquireModule compiles binary, unless a filter uses it already. Each call
 // must be met by one of releaseModule.
-func (h *Host) acquireModule(ctx context.Context, binary []byte) (*module, error) {
-	if int64(len(binary)) > h.options.MaxModuleBytes {
-		return nil, fmt.Errorf("module: %d bytes are more than the allowed %d", len(binary), h.options.MaxModuleBytes)
+func (h *Host) acquireModule(ctx context.Context, binary []byte, limits *filter.Limits) (*module, error) {
+	if int64(len(binary)) > limits.ModuleBytes {
+		return nil, fmt.Errorf("limits.module: the module has %d bytes, the limit is %d", len(binary), limits.ModuleBytes)
 	}
-	d := sha256.Sum256(binary)
+	key := moduleKey{
+		digest: sha256.Sum256(binary),
+		tables: uint32(min(limits.TableElements, math.MaxInt32)),
+		start:  fuel.Budget(limits.StartFuel, limits.CallDepth),
+	}
 	h.mu.Lock()
-	m := h.modules[d]
+	m := h.modules[key]
 	if m == nil {
-		m = &module{digest: d}
-		h.modules[d] = m
+		m = &module{key: key}
+		h.modules[key] = m
 	}
 	m.users++
 	h.mu.Unlock()
 
 	// Others that want the same module wait here; others do not.
 	m.once.Do(func() {
-		workers := experimental.WithCompilationWorkers(ctx, runtime.GOMAXPROCS(0))
-		if m.compiled, m.err = h.runtime.CompileModule(workers, binary); m.err != nil {
-			m.err = fmt.Errorf("compile: %w", m.err)
-		} else {
-			m.err = checkModule(m.compiled)
-		}
+		m.err = h.compile(ctx, m, binary)
 		if h.compiled.Add(1)%pruneEvery == 0 {
 			h.pruneCache(ctx)
 		}
@@ -66,53 +76,113 @@ func (h *Host) acquireModule(ctx context.Context, binary []byte) (*module, error
 	return m, nil
 }
 
+// compile instruments and compiles a module, and checks what it asks for
+// before anything of it runs.
+func (h *Host) compile(ctx context.Context, m *module, binary []byte) error {
+	about, err := fuel.Instrument(binary, fuel.Options{MaxTableElements: m.key.tables, Start: m.key.start})
+	if err != nil {
+		return fmt.Errorf("compile: %w", err)
+	}
+	if err := h.checkImports(about.Imports); err != nil {
+		return err
+	}
+	if err := checkExports(about.Exports); err != nil {
+		return err
+	}
+	workers := experimental.WithCompilationWorkers(ctx, runtime.GOMAXPROCS(0))
+	if m.compiled, err = h.runtime.CompileModule(workers, about.Binary); err != nil {
+		return fmt.Errorf("compile: %w", oneLine(err))
+	}
+	about.Binary = nil
+	m.about = about
+	m.describes = exports(about.Exports, filterv1.ExportDescribe)
+	return nil
+}
+
 func (h *Host) releaseModule(ctx context.Context, m *module) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if m.users--; m.users > 0 {
 		return nil
 	}
-	delete(h.modules, m.digest)
+	delete(h.modules, m.key)
 	if m.compiled == nil {
 		return nil
 	}
 	return m.compiled.Close(ctx)
 }
 
-// checkModule checks imports and exports before anything runs.
-func checkModule(c wazero.CompiledModule) error {
-	known := []string{httpwasm.Module, filterv1.Module, "wasi_snapshot_preview1"}
-	for _, f := range c.ImportedFunctions() {
-		if from, name, _ := f.Import(); !slices.Contains(known, from) {
-			return fmt.Errorf("the module imports %s.%s; filters may import from %s", from, name, strings.Join(known, ", "))
+// checkImports refuses what the host does not have, by name. All of WASI may
+// be imported: without folders and sockets it reaches nothing.
+func (h *Host) checkImports(imports []fuel.Import) error {
+	for _, in := range imports {
+		functions, known := h.imports[in.Module]
+		switch {
+		case !known:
+			return fmt.Errorf("the module imports %s.%s; filters may import from %s", in.Module, in.Name, strings.Join(h.importModules(), ", "))
+		case in.Kind == "memory":
+			return errors.New("the module imports its memory; a filter brings its own")
+		case in.Kind != "function":
+			return fmt.Errorf("the module imports the %s %s.%s; there are only functions", in.Kind, in.Module, in.Name)
+		case functions[in.Name] == "":
+			return fmt.Errorf("the module imports %s.%s, which does not exist in this version", in.Module, in.Name)
+		case functions[in.Name] != in.Type:
+			return fmt.Errorf("the module imports %s.%s as %s, but it is %s", in.Module, in.Name, in.Type, functions[in.Name])
 		}
 	}
-	if len(c.ImportedMemories()) > 0 {
-		return errors.New("the module imports its memory; a filter brings its own")
+	return nil
+}
+
+func (h *Host) importModules() []string {
+	names := make([]string, 0, len(h.imports))
+	for name := range h.imports {
+		names = append(names, name)
 	}
-	if c.ExportedMemories()[filterv1.ExportMemory] == nil {
+	slices.Sort(names)
+	return names
+}
+
+// signatures returns the functions of a host module as fuel writes them.
+func signatures(m api.Module) map[string]string {
+	found := map[string]string{}
+	list := func(types []api.ValueType) string {
+		names := make([]string, len(types))
+		for i, t := range types {
+			names[i] = api.ValueTypeName(t)
+		}
+		return "(" + strings.Join(names, ", ") + ")"
+	}
+	for name, f := range m.ExportedFunctionDefinitions() {
+		found[name] = list(f.ParamTypes()) + " -> " + list(f.ResultTypes())
+	}
+	return found
+}
+
+func exports(all []fuel.Export, name string) bool {
+	return slices.ContainsFunc(all, func(e fuel.Export) bool { return e.Name == name && e.Kind == "function" })
+}
+
+// checkExports refuses what is no handler.
+func checkExports(all []fuel.Export) error {
+	if !slices.ContainsFunc(all, func(e fuel.Export) bool { return e.Name == filterv1.ExportMemory && e.Kind == "memory" }) {
 		return errors.New(`the module exports no memory named "memory"`)
 	}
-	i32, i64 := api.ValueTypeI32, api.ValueTypeI64
-	for _, e := range []struct {
-		name            string
-		params, results []api.ValueType
+	for _, want := range []struct {
+		name, signature string
 		optional        bool
 	}{
-		{filterv1.ExportHandleRequest, nil, []api.ValueType{i64}, false},
-		{filterv1.ExportHandleResponse, []api.ValueType{i32, i32}, nil, false},
-		{filterv1.ExportDescribe, nil, []api.ValueType{i64}, true},
-		{filterv1.ExportStart, nil, []api.ValueType{i32}, true},
+		{filterv1.ExportHandleRequest, "() -> (i64)", false},
+		{filterv1.ExportHandleResponse, "(i32, i32) -> ()", false},
+		{filterv1.ExportDescribe, "() -> (i64)", true},
+		{filterv1.ExportStart, "() -> (i32)", true},
 	} {
-		f := c.ExportedFunctions()[e.name]
-		if f == nil {
-			if e.optional {
-				continue
-			}
-			return fmt.Errorf("the module exports no function %s: it is no http-wasm handler", e.name)
-		}
-		if !bytes.Equal(f.ParamTypes(), e.params) || !bytes.Equal(f.ResultTypes(), e.results) {
-			return fmt.Errorf("the module's export %s has another signature than the ABI", e.name)
+		i := slices.IndexFunc(all, func(e fuel.Export) bool { return e.Name == want.name && e.Kind == "function" })
+		switch {
+		case i < 0 && want.optional:
+		case i < 0:
+			return fmt.Errorf("the module exports no function %s: it is no http-wasm handler", want.name)
+		case all[i].Type != want.signature:
+			return fmt.Errorf("the module's export %s is %s, but the ABI wants %s", want.name, all[i].Type, want.signature)
 		}
 	}
 	return nil
@@ -121,8 +191,7 @@ func checkModule(c wazero.CompiledModule) error {
 // checkMemory refuses a module that starts with more than it may have. The
 // runtime would panic.
 func (m *module) checkMemory(limit int64) error {
-	pages := m.compiled.ExportedMemories()[filterv1.ExportMemory].Min()
-	if need := int64(pages) * pageBytes; need > limit {
+	if need := int64(m.about.MemoryMin) * pageBytes; need > limit {
 		return fmt.Errorf("limits.memory: the module starts with %d bytes, the limit is %d", need, limit)
 	}
 	return nil

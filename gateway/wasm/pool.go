@@ -1,6 +1,7 @@
 package wasm
 
 import (
+	"container/list"
 	"context"
 	"errors"
 	"fmt"
@@ -23,50 +24,54 @@ const (
 )
 
 // pool holds the instances of one filter: the last one used is used next, so
-// that the others stay cold and can go.
+// that the others stay cold and can go. A request that finds none free and no
+// room for another waits in line, which is as long as its limit and no longer.
 type pool struct {
-	create  func() (*instance, error)
-	timeout time.Duration
+	size, queue int
+	timeout     time.Duration
+	create      func() (*instance, error)
+	// drained is called once, when the pool is closed and all instances are
+	// gone.
+	drained func()
 
-	// slots holds a token for every instance in use or being replaced: there
-	// are never more instances than it has room.
-	slots   chan struct{}
-	closing chan struct{}
-	// replacing counts goroutines that replace an instance.
-	replacing sync.WaitGroup
-
-	mu     sync.Mutex
-	idle   []*instance
-	closed bool
-	uses   int
-	lowest int // fewest idle instances since the last look
+	mu      sync.Mutex
+	idle    []*instance
+	waiters list.List // of *waiter
+	total   int       // instances idle, in use, being made or mended
+	closed  bool
+	done    chan struct{} // closed when drained
+	uses    int
+	lowest  int // fewest idle instances since the last look
+	counts  poolCounts
 }
 
-func newPool(size int, timeout time.Duration, create func() (*instance, error)) *pool {
+// poolCounts are what the calls of all instances have come to.
+type poolCounts struct {
+	callCounts
+	full, late uint64
+	memory     int64 // bytes of all instances
+}
+
+// waiter is a request in line. What it is given is an instance, or nil: the
+// right to make one.
+type waiter struct{ given chan handover }
+
+type handover struct {
+	instance *instance
+	err      error
+}
+
+func newPool(size, queue int, timeout time.Duration, create func() (*instance, error), drained func()) *pool {
 	return &pool{
-		create:  create,
-		timeout: timeout,
-		slots:   make(chan struct{}, size),
-		closing: make(chan struct{}),
-		idle:    make([]*instance, 0, size),
+		size: size, queue: queue, timeout: timeout, create: create, drained: drained,
+		idle: make([]*instance, 0, min(size, 64)),
+		done: make(chan struct{}),
 	}
 }
 
-// acquire returns an instance that is the caller's until release or discard.
+// acquire returns an instance that is the caller's until release or lose.
 func (p *pool) acquire(ctx context.Context) (*instance, error) {
-	select {
-	case p.slots <- struct{}{}:
-	default:
-		if err := p.wait(ctx); err != nil {
-			return nil, err
-		}
-	}
 	p.mu.Lock()
-	if p.closed {
-		p.mu.Unlock()
-		<-p.slots
-		return nil, errClosed
-	}
 	if n := len(p.idle); n > 0 {
 		i := p.idle[n-1]
 		p.idle = p.idle[:n-1]
@@ -75,110 +80,216 @@ func (p *pool) acquire(ctx context.Context) (*instance, error) {
 		return i, nil
 	}
 	p.lowest = 0
+	switch {
+	case p.closed:
+		p.mu.Unlock()
+		return nil, errClosed
+	case p.total < p.size:
+		p.total++
+		p.mu.Unlock()
+		return p.make()
+	case p.waiters.Len() >= p.queue:
+		p.counts.full++
+		p.mu.Unlock()
+		return nil, fmt.Errorf("%w: all %d are in use and %d requests wait: limits.instances, limits.queue", errBusy, p.size, p.queue)
+	}
+	w := &waiter{given: make(chan handover, 1)}
+	e := p.waiters.PushBack(w)
 	p.mu.Unlock()
+	return p.wait(ctx, w, e)
+}
+
+// make makes an instance in a place that is reserved already.
+func (p *pool) make() (*instance, error) {
 	i, err := p.create()
 	if err != nil {
-		<-p.slots
+		p.lose(nil)
 		return nil, err
 	}
 	return i, nil
 }
 
-func (p *pool) wait(ctx context.Context) error {
+func (p *pool) wait(ctx context.Context, w *waiter, e *list.Element) (*instance, error) {
 	timer := time.NewTimer(p.timeout)
 	defer timer.Stop()
+	var why error
 	select {
-	case p.slots <- struct{}{}:
-		return nil
+	case got := <-w.given:
+		return p.take(got)
 	case <-timer.C:
-		return fmt.Errorf("%w: all %d are in use", errBusy, cap(p.slots))
-	case <-p.closing:
-		return errClosed
+		why = fmt.Errorf("%w: all %d are in use: limits.instances", errBusy, p.size)
+	case <-ctx.Done():
+		why = ctx.Err()
+	}
+	p.mu.Lock()
+	select {
+	case got := <-w.given: // at the last moment
+		p.mu.Unlock()
+		if ctx.Err() == nil {
+			return p.take(got)
+		}
+		if got.err == nil {
+			p.giveBack(got.instance)
+		}
+		return nil, why
+	default:
+	}
+	p.waiters.Remove(e)
+	if errors.Is(why, errBusy) {
+		p.counts.late++
+	}
+	p.mu.Unlock()
+	return nil, why
+}
+
+func (p *pool) take(got handover) (*instance, error) {
+	if got.err != nil || got.instance != nil {
+		return got.instance, got.err
+	}
+	return p.make()
+}
+
+func (p *pool) giveBack(i *instance) {
+	if i == nil {
+		p.lose(nil)
+		return
+	}
+	p.release(i)
+}
+
+// release takes an instance back.
+func (p *pool) release(i *instance) {
+	p.mu.Lock()
+	p.count(i)
+	var end *instance
+	switch {
+	case p.closed:
+		end = i
+	case p.waiters.Len() > 0:
+		p.next(handover{instance: i})
+	default:
+		p.idle = append(p.idle, i)
+		end = p.trim()
+	}
+	p.mu.Unlock()
+	if end != nil {
+		end.close()
+		p.lose(end)
+	}
+}
+
+// count adds what an instance has done since the last time.
+func (p *pool) count(i *instance) {
+	p.counts.add(&i.counts)
+	i.counts = callCounts{}
+	size := int64(i.memory.Size())
+	p.counts.memory += size - i.size
+	i.size = size
+}
+
+// forget takes an instance that is closed out of the counts; another has its
+// place.
+func (p *pool) forget(i *instance) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.counts.add(&i.counts)
+	p.counts.memory -= i.size
+}
+
+// next gives the first in line what it waits for.
+func (p *pool) next(h handover) {
+	w, _ := p.waiters.Remove(p.waiters.Front()).(*waiter)
+	w.given <- h
+}
+
+// trim takes an idle instance out that nobody has needed for long.
+func (p *pool) trim() *instance {
+	if p.uses++; p.uses < trimEvery {
+		return nil
+	}
+	var surplus *instance
+	if p.lowest > keepIdle {
+		surplus = p.idle[0]
+		p.idle = append(p.idle[:0], p.idle[1:]...)
+	}
+	p.uses, p.lowest = 0, len(p.idle)
+	return surplus
+}
+
+// lose gives up the place of an instance that is closed, or of one that could
+// not be made: then it is nil.
+func (p *pool) lose(i *instance) {
+	p.mu.Lock()
+	if i != nil {
+		p.counts.add(&i.counts)
+		p.counts.memory -= i.size
+	}
+	last := false
+	if !p.closed && p.waiters.Len() > 0 {
+		p.next(handover{}) // the place is the next one's
+	} else {
+		p.total--
+		last = p.closed && p.total == 0
+	}
+	p.mu.Unlock()
+	if last {
+		p.drain()
+	}
+}
+
+func (p *pool) drain() {
+	p.drained()
+	close(p.done)
+}
+
+// isClosed reports whether what comes back is only to be closed.
+func (p *pool) isClosed() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.closed
+}
+
+// close ends all idle instances, sends those in line away, and waits until the
+// others have come back. Past ctx it waits no longer; the last one back then
+// drains the pool.
+func (p *pool) close(ctx context.Context) error {
+	p.mu.Lock()
+	if p.closed {
+		p.mu.Unlock()
+		return nil
+	}
+	p.closed = true
+	idle := p.idle
+	p.idle = nil
+	for p.waiters.Len() > 0 {
+		p.next(handover{err: errClosed})
+	}
+	empty := p.total == 0
+	p.mu.Unlock()
+	if empty {
+		p.drain()
+	}
+	for _, i := range idle {
+		i.close()
+		p.lose(i)
+	}
+	select {
+	case <-p.done:
+		return nil
+	default:
+	}
+	select {
+	case <-p.done:
+		return nil
 	case <-ctx.Done():
 		return ctx.Err()
 	}
 }
 
-// release takes an instance back.
-func (p *pool) release(i *instance) {
-	p.put(i)
-	<-p.slots
-}
-
-func (p *pool) put(i *instance) {
+// snapshot returns the counts, how many instances there are and how many
+// requests wait.
+func (p *pool) snapshot() (c poolCounts, instances, waiting int) {
 	p.mu.Lock()
-	if p.closed {
-		p.mu.Unlock()
-		i.close()
-		return
-	}
-	p.idle = append(p.idle, i)
-	var surplus *instance
-	if p.uses++; p.uses >= trimEvery {
-		if p.lowest > keepIdle {
-			surplus = p.idle[0]
-			p.idle = append(p.idle[:0], p.idle[1:]...)
-		}
-		p.uses, p.lowest = 0, len(p.idle)
-	}
-	p.mu.Unlock()
-	if surplus != nil {
-		surplus.close()
-	}
-}
-
-// discard ends an instance that has trapped and replaces it off the request's
-// path. Its slot stays taken until then.
-func (p *pool) discard(i *instance) {
-	p.mu.Lock()
-	closed := p.closed
-	if !closed {
-		p.replacing.Add(1)
-	}
-	p.mu.Unlock()
-	if closed {
-		i.close()
-		<-p.slots
-		return
-	}
-	go func() {
-		defer p.replacing.Done()
-		i.close()
-		// Where it fails, the next request tries again and reports the error.
-		if fresh, err := p.create(); err == nil {
-			p.put(fresh)
-		}
-		<-p.slots
-	}()
-}
-
-// close waits until no request uses an instance, and ends all. Past ctx it
-// ends those that are idle; the others end when they come back.
-func (p *pool) close(ctx context.Context) error {
-	close(p.closing)
-	var err error
-	for range cap(p.slots) {
-		select {
-		case p.slots <- struct{}{}:
-			continue
-		default:
-		}
-		select {
-		case p.slots <- struct{}{}:
-			continue
-		case <-ctx.Done():
-			err = ctx.Err()
-		}
-		break
-	}
-	p.mu.Lock()
-	p.closed = true
-	idle := p.idle
-	p.idle = nil
-	p.mu.Unlock()
-	for _, i := range idle {
-		i.close()
-	}
-	p.replacing.Wait()
-	return err
+	defer p.mu.Unlock()
+	return p.counts, p.total, p.waiters.Len()
 }

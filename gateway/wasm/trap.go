@@ -1,0 +1,84 @@
+package wasm
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/tetratelabs/wazero/sys"
+
+	"gatehouse.example/gateway/exchange"
+	"gatehouse.example/gateway/wasm/guest"
+)
+
+// The reasons of traps, as the metric has them.
+const (
+	reasonFuel   = "fuel"
+	reasonDepth  = "call_depth"
+	reasonMemory = "memory"
+	reasonExit   = "exit"
+	reasonABI    = "abi"
+	reasonBody   = "body"
+	reasonTrap   = "trap"
+)
+
+// trap is a call that ended badly, in one line: what the guest said of it, or
+// what the host or the runtime did, without its stack trace.
+type trap struct {
+	reason string
+	text   string
+	cause  error
+}
+
+// Error implements error.
+func (t *trap) Error() string { return t.text }
+
+// Unwrap returns the cause that others may want to know.
+func (t *trap) Unwrap() error { return t.cause }
+
+// trapped says why a call into the guest has ended with err.
+func (i *instance) trapped(err error) error {
+	limits := &i.owner.limits
+	spent, nested := i.Exhausted()
+	said := i.Output.FirstLine()
+	var exit *sys.ExitError
+	var broken guest.Trap
+	switch {
+	case spent && i.Phase == guest.Starting:
+		return &trap{reason: reasonFuel, text: fmt.Sprintf("it used up its fuel for starting (%d units): limits.start_fuel", limits.StartFuel)}
+	case spent:
+		return &trap{reason: reasonFuel, text: fmt.Sprintf("it used up its fuel (%d units): limits.fuel", limits.Fuel)}
+	case nested:
+		return &trap{reason: reasonDepth, text: fmt.Sprintf("call depth over %d: limits.call_depth", limits.CallDepth)}
+	case errors.Is(err, exchange.ErrBodyTooLarge):
+		return &trap{reason: reasonBody, text: exchange.ErrBodyTooLarge.Error(), cause: exchange.ErrBodyTooLarge}
+	case errors.As(err, &broken):
+		return &trap{reason: reasonABI, text: broken.Error()}
+	}
+	t := &trap{reason: reasonTrap}
+	if errors.As(err, &exit) {
+		t.reason, t.text = reasonExit, fmt.Sprintf("the guest ended itself with code %d", exit.ExitCode())
+	} else {
+		t.text = strings.TrimSuffix(oneLine(err).Error(), " (recovered by wazero)")
+		if strings.Contains(t.text, "stack overflow") {
+			t.reason = reasonDepth
+		}
+	}
+	if said != "" {
+		t.text += ": " + said
+	}
+	if i.memoryRefused {
+		t.reason = reasonMemory
+		t.text += fmt.Sprintf(" (it may have %d bytes of memory: limits.memory)", limits.Memory)
+	}
+	return t
+}
+
+// oneLine cuts what a library says over several lines to the first.
+func oneLine(err error) error {
+	line, _, more := strings.Cut(err.Error(), "\n")
+	if !more {
+		return err
+	}
+	return errors.New(strings.TrimSpace(line))
+}
