@@ -1,21 +1,37 @@
-// Package filtertest runs a filter natively in go test, on a gateway in
-// memory:
+// Package filtertest tests a filter in go test: natively, on a gateway in
+// memory, or as compiled WebAssembly on the gateway's own filter host. The same
+// test body does both:
 //
 //	func TestHello(t *testing.T) {
-//		f := filtertest.New(t, New, Config{Header: "X-Hi"})
-//		result := f.Do(filtertest.Request{Method: "GET", URI: "/"})
-//		if result.Header.Get("X-Hi") != "hello" {
-//			t.Error(result)
+//		for name, how := range map[string][]filtertest.Option{
+//			"native":   nil,
+//			"compiled": {filtertest.Compiled()},
+//		} {
+//			t.Run(name, func(t *testing.T) {
+//				f := filtertest.New(t, New, Config{Header: "X-Hi"}, how...)
+//				result := f.Do(filtertest.Request{Method: "GET", URI: "/"})
+//				if result.Request.Header.Get("X-Hi") != "hello" {
+//					t.Error(result)
+//				}
+//			})
 //		}
 //	}
 //
 // The gateway in memory keeps the ABI's rules: changes are made all or none,
-// credentials are hidden, limits are counted. What it leaves to the real one
-// is the checking of credentials: a test says what a token or key is worth.
+// what is not granted is hidden, limits are counted on a clock that
+// [Filter.Advance] moves. What it leaves to the real one is the checking of
+// credentials: a test says what a token or key is worth. A native test is fast
+// and can be debugged; a compiled one shows what the gateway will do: the JSON
+// Schema's patterns, traps, and the fuel that a request burns.
+//
+// The protocol between this package and the gatehouse command is that of
+// gatehouse.example/pluginspec/filter/kit/v1.
 package filtertest
 
 import (
 	"encoding/json"
+	"errors"
+	"fmt"
 	"net/http"
 	"net/netip"
 	"testing"
@@ -25,18 +41,18 @@ import (
 	"gatehouse.example/sdk/filter"
 )
 
-// Filter is a started filter on a gateway in memory. It is for one goroutine.
+// Filter is a started filter. It is for one goroutine.
 type Filter struct {
 	t        testing.TB
 	gateway  *gateway
 	instance *filter.Instance
 }
 
-// Option changes the gateway in memory.
+// Option changes the gateway of a test.
 type Option func(*gateway)
 
-// Grant grants capabilities, for example "headers.sensitive". The grants that
-// the filter names with filter.Needs are granted.
+// Grant grants capabilities, for example "headers.cookie". The grants that the
+// registration names with filter.Needs are granted.
 func Grant(names ...string) Option {
 	return func(g *gateway) {
 		for _, n := range names {
@@ -48,12 +64,18 @@ func Grant(names ...string) Option {
 // Token says what the access token is worth: [filter.StatusOK] makes p the
 // principal.
 func Token(token string, status filter.Status, p Principal) Option {
-	return func(g *gateway) { g.tokens[token] = verdict{status, p} }
+	return Claims(token, status, p, nil)
+}
+
+// Claims is Token for one with claims: those that the filter's policy names
+// become attributes "claim.NAME".
+func Claims(token string, status filter.Status, p Principal, claims map[string]string) Option {
+	return func(g *gateway) { g.tokens[token] = verdict{status, p, claims} }
 }
 
 // Key says what the API key is worth.
 func Key(key string, status filter.Status, p Principal) Option {
-	return func(g *gateway) { g.keys[key] = verdict{status, p} }
+	return func(g *gateway) { g.keys[key] = verdict{status: status, who: p} }
 }
 
 // New starts a filter made by newFilter from config, which may be a value of
@@ -87,6 +109,12 @@ func Start(t testing.TB, r *filter.Registration, config any, options ...Option) 
 	for _, o := range options {
 		o(g)
 	}
+	if g.compiled {
+		if err := g.startCompiled(true); err != nil {
+			return nil, err
+		}
+		return &Filter{t: t, gateway: g}, nil
+	}
 	i, err := filter.Start(g, r)
 	if err != nil {
 		return nil, err
@@ -96,7 +124,15 @@ func Start(t testing.TB, r *filter.Registration, config any, options ...Option) 
 }
 
 // Advance moves the gateway's clock, which limits count by.
-func (f *Filter) Advance(d time.Duration) { f.gateway.now += d }
+func (f *Filter) Advance(d time.Duration) {
+	f.t.Helper()
+	f.gateway.now += d
+	if f.gateway.process != nil {
+		if err := f.gateway.advanceCompiled(d); err != nil {
+			f.t.Fatal(err)
+		}
+	}
+}
 
 // Request is a request to a filter. Its zero value is GET / from 192.0.2.1.
 type Request struct {
@@ -115,7 +151,15 @@ type Request struct {
 
 // Principal is who acts.
 type Principal struct {
-	Kind, Subject, ClientID, SessionID, TokenID, Scope, Roles, Credential string
+	// Kind is "user" or "client".
+	Kind string
+	// Subject is the user's or the client's id, and the others are what
+	// filter.Request.Principal knows by like names.
+	Subject, ClientID, SessionID, TokenID string
+	// Scope and Roles are separated by spaces.
+	Scope, Roles string
+	// Credential is "token" or "key".
+	Credential string
 }
 
 // Response is a response.
@@ -131,14 +175,59 @@ type Result struct {
 	Answered bool
 	// Request is the request as the upstream, or the next filter, sees it.
 	Request Request
+	// Fuel is what a compiled filter burned, in units of which one is an operator
+	// of WebAssembly; limits.fuel bounds it. It is 0 natively.
+	Fuel int64
 	// Response is what the client gets.
 	Response
 }
 
+// TrapError says that the filter failed on a request: it panicked, broke the
+// ABI, or used up what it may. The client gets 503 then.
+type TrapError struct {
+	// Reason is the first line of the failure.
+	Reason string
+}
+
+// Error implements error.
+func (e *TrapError) Error() string { return "the filter trapped: " + e.Reason }
+
 // Do sends a request through the filter and, where it goes on, the upstream's
-// response back.
+// response back. It fails the test where the filter traps; see [Filter.Try].
 func (f *Filter) Do(r Request) Result {
 	f.t.Helper()
+	result, err := f.Try(r)
+	if err != nil {
+		f.t.Fatalf("%v; it has logged %q", err, f.gateway.logs)
+	}
+	return result
+}
+
+// Try is Do for a request on which the filter may trap.
+//
+// # Errors
+//
+// A [*TrapError].
+func (f *Filter) Try(r Request) (result Result, err error) {
+	f.t.Helper()
+	if f.gateway.process != nil {
+		result, err = f.gateway.doCompiled(r)
+		var trap *TrapError
+		if err != nil && !errors.As(err, &trap) {
+			f.t.Fatal(err)
+		}
+		return result, err
+	}
+	defer func() {
+		if cause := recover(); cause != nil {
+			result.Status = http.StatusServiceUnavailable
+			err = &TrapError{Reason: fmt.Sprint(cause)}
+		}
+	}()
+	return f.native(r), nil
+}
+
+func (f *Filter) native(r Request) Result {
 	g := f.gateway
 	g.begin(r)
 	result := Result{}

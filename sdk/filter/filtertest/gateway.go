@@ -37,11 +37,16 @@ type gateway struct {
 	lastError string
 
 	services
+
+	tokenClaims [][]string // of each token policy
+	compiled    bool
+	process     *process // where the filter runs compiled
 }
 
 type verdict struct {
 	status filterv1.Status
 	who    Principal
+	claims map[string]string
 }
 
 type keyPolicy struct {
@@ -122,8 +127,21 @@ func put(buf []byte, s string) int {
 	return len(s)
 }
 
-func sensitive(name string) bool {
-	return slices.Contains([]string{"authorization", "proxy-authorization", "cookie", "x-api-key"}, strings.ToLower(name))
+// grantOf returns the grant that a header field is hidden without; "" is none.
+func grantOf(name string) string {
+	switch strings.ToLower(name) {
+	case "authorization", "proxy-authorization", "x-api-key":
+		return filterv1.GrantAuthorization
+	case "cookie", "set-cookie":
+		return filterv1.GrantCookie
+	}
+	return ""
+}
+
+// hidden reports whether the filter may not see a header field.
+func (g *gateway) hidden(name string) bool {
+	grant := grantOf(name)
+	return grant != "" && !g.grants[grant] && !g.grants[filterv1.GrantSensitiveHeaders]
 }
 
 // Snapshot implements host.Exchange.
@@ -150,7 +168,7 @@ func (g *gateway) Snapshot(buf []byte) int {
 			}
 		}
 	}) {
-		if sensitive(name) && !g.grants[filterv1.GrantSensitiveHeaders] {
+		if g.hidden(name) {
 			continue
 		}
 		for _, v := range r.Header[name] {
@@ -185,10 +203,25 @@ func (g *gateway) Attribute(name string, buf []byte) int {
 }
 
 // TokenPolicy implements host.Capabilities.
-func (g *gateway) TokenPolicy([]byte) int32 { return 0 }
+func (g *gateway) TokenPolicy(text []byte) int32 {
+	if !g.granted(filterv1.GrantToken) {
+		return -int32(filterv1.StatusNotGranted)
+	}
+	var p struct {
+		Claims []string `json:"claims"`
+	}
+	if err := json.Unmarshal(text, &p); err != nil {
+		return -int32(g.refuse(filterv1.StatusBadArgument, err.Error()))
+	}
+	g.tokenClaims = append(g.tokenClaims, p.Claims)
+	return int32(len(g.tokenClaims) - 1)
+}
 
 // VerifyToken implements host.Capabilities.
-func (g *gateway) VerifyToken(_ int32, token string) filterv1.Status {
+func (g *gateway) VerifyToken(policy int32, token string) filterv1.Status {
+	if policy < 0 || int(policy) >= len(g.tokenClaims) {
+		return g.refuse(filterv1.StatusBadArgument, "unknown token policy")
+	}
 	if token == "" {
 		scheme, rest, _ := strings.Cut(g.request.Header.Get("Authorization"), " ")
 		if !strings.EqualFold(scheme, "Bearer") {
@@ -196,7 +229,15 @@ func (g *gateway) VerifyToken(_ int32, token string) filterv1.Status {
 		}
 		token = rest
 	}
-	return g.settle(g.tokens, token, "token")
+	status := g.settle(g.tokens, token, "token")
+	if status == filterv1.StatusOK {
+		for _, name := range g.tokenClaims[policy] {
+			if v, ok := g.tokens[token].claims[name]; ok {
+				g.request.Attributes["claim."+name] = v
+			}
+		}
+	}
+	return status
 }
 
 // KeyPolicy implements host.Capabilities.
@@ -211,12 +252,56 @@ func (g *gateway) KeyPolicy(text []byte) int32 {
 
 // VerifyKey implements host.Capabilities.
 func (g *gateway) VerifyKey(policy int32, key string) filterv1.Status {
+	if policy < 0 || int(policy) >= len(g.keyPolicies) {
+		return g.refuse(filterv1.StatusBadArgument, "unknown key policy")
+	}
+	p := g.keyPolicies[policy]
 	if key == "" {
-		if key = g.request.Header.Get(g.keyPolicies[policy].Header); key == "" {
+		found := g.takeKeys(p)
+		switch {
+		case len(found) == 0:
 			return filterv1.StatusAbsent
+		case len(found) > 1:
+			return filterv1.StatusConflict
+		}
+		key = found[0]
+	}
+	if v, ok := g.keys[key]; ok && v.status == filterv1.StatusOK {
+		for _, scope := range p.Scopes {
+			if !slices.Contains(strings.Fields(v.who.Scope), scope) {
+				return g.refuse(filterv1.StatusForbidden, "the key lacks the scope "+scope)
+			}
 		}
 	}
 	return g.settle(g.keys, key, "key")
+}
+
+// takeKeys takes the keys out of a policy's places in the request.
+func (g *gateway) takeKeys(p keyPolicy) []string {
+	r := &g.request
+	found := r.Header.Values(p.Header)
+	r.Header.Del(p.Header)
+	if p.Cookie != "" {
+		var rest []string
+		for _, c := range (&http.Request{Header: r.Header}).Cookies() {
+			if c.Name == p.Cookie {
+				found = append(found, c.Value)
+			} else {
+				rest = append(rest, c.Name+"="+c.Value)
+			}
+		}
+		if r.Header.Del("Cookie"); rest != nil {
+			r.Header.Set("Cookie", strings.Join(rest, "; "))
+		}
+	}
+	if u, err := url.ParseRequestURI(r.URI); err == nil && p.Query != "" && u.Query().Has(p.Query) {
+		q := u.Query()
+		found = append(found, q[p.Query]...)
+		q.Del(p.Query)
+		u.RawQuery = q.Encode()
+		r.URI = u.RequestURI()
+	}
+	return found
 }
 
 func (g *gateway) settle(known map[string]verdict, credential, kind string) filterv1.Status {

@@ -19,8 +19,8 @@ func (g *gateway) Apply(ops []byte) filterv1.Status {
 		}
 		switch o.Op {
 		case filterv1.OpSetHeader, filterv1.OpAddHeader, filterv1.OpRemoveHeader:
-			if sensitive(string(o.Name)) && !g.grants[filterv1.GrantSensitiveHeaders] {
-				return g.refuse(filterv1.StatusNotGranted, "not granted: "+filterv1.GrantSensitiveHeaders)
+			if name := string(o.Name); g.hidden(name) {
+				return g.refuse(filterv1.StatusNotGranted, "not granted: "+grantOf(name))
 			}
 		}
 		if o.Op != filterv1.OpReply && (bytes.ContainsAny(o.Name, "\r\n\x00") || bytes.ContainsAny(o.Value, "\r\n\x00")) {
@@ -100,8 +100,20 @@ func (g *gateway) header(kind uint32) http.Header {
 	return g.response.Header
 }
 
+// needsBody traps as the gateway does: there is no status that could say it.
+func (g *gateway) needsBody(what string, kind uint32) {
+	grant := filterv1.GrantRequestBody
+	if kind == 1 {
+		grant = filterv1.GrantResponseBody
+	}
+	if !g.grants[grant] && !g.grants[filterv1.GrantBody] {
+		panic(what + " needs the grant " + grant + ": add it under grants")
+	}
+}
+
 // ReadBody implements host.Messages.
 func (g *gateway) ReadBody(kind uint32, buf []byte) (int, bool) {
+	g.needsBody("read_body", kind)
 	rest := (*g.body(kind))[g.read[kind]:]
 	n := copy(buf, rest)
 	g.read[kind] += n
@@ -110,6 +122,7 @@ func (g *gateway) ReadBody(kind uint32, buf []byte) (int, bool) {
 
 // WriteBody implements host.Messages.
 func (g *gateway) WriteBody(kind uint32, p []byte) {
+	g.needsBody("write_body", kind)
 	b := g.body(kind)
 	if !g.written[kind] {
 		*b, g.read[kind], g.written[kind] = "", 0, true
@@ -126,6 +139,9 @@ func (g *gateway) SetStatusCode(code uint32) { g.response.Status = int(code) }
 // HeaderValues implements host.Messages.
 func (g *gateway) HeaderValues(kind uint32, name string, buf []byte) (count, length int) {
 	all := ""
+	if g.hidden(name) {
+		return 0, 0
+	}
 	for _, v := range g.header(kind).Values(name) {
 		all += v + "\x00"
 		count++

@@ -124,6 +124,8 @@ type Result struct {
 	Fuel int64 `json:"fuel,omitempty"`
 	// DurationNS is how long it took, in nanoseconds.
 	DurationNS int64 `json:"duration_ns,omitempty"`
+	// Counters are what the filter has counted with metric_add so far.
+	Counters map[string]float64 `json:"counters,omitempty"`
 	// Logs are the lines that it has logged meanwhile.
 	Logs []string `json:"logs,omitempty"`
 }
