@@ -18,7 +18,6 @@ type body struct {
 	patches []patch
 
 	calls     bool  // functions of the module, so that it can recur
-	leaves    bool  // by a branch, not only by return and at its end
 	scratches int   // i32 locals to add
 	entryLoop int32 // the loop that the function begins with, or none
 }
@@ -59,7 +58,7 @@ func (b *body) analyze(r reader, typ functionType) error {
 	b.reader, b.typ = r, typ
 	b.reset()
 	b.frames, b.patches = b.frames[:0], b.patches[:0]
-	b.calls, b.leaves, b.scratches, b.entryLoop = false, false, 0, none
+	b.calls, b.scratches, b.entryLoop = false, 0, none
 	b.readLocals()
 	b.code = b.at
 	b.frames = append(b.frames, frame{kind: opEnd, head: none, live: true, sources: none})
@@ -119,10 +118,11 @@ func (b *body) operator() {
 		if op != opNop {
 			b.charge(1)
 		}
-		if op == opTableSet {
-			b.module.changesTables = true
+		if imm == immIndex {
+			b.index(op)
+		} else {
+			b.skipImmediate(imm)
 		}
-		b.skipImmediate(imm)
 		return
 	}
 	switch op {
@@ -153,6 +153,26 @@ func (b *body) operator() {
 	case opVector:
 		b.charge(1)
 		b.skipVector()
+	}
+}
+
+// index reads the index behind an operator. Globals and locals must be checked
+// here: behind the module's own come those that are added, and a module that
+// could name the counter would set it.
+func (b *body) index(op byte) {
+	at := b.at
+	i := b.u32("index")
+	switch op {
+	case opLocalGet, opLocalSet, opLocalTee:
+		if i >= b.locals {
+			b.failAt(at, "local %d does not exist; there are %d", i, b.locals)
+		}
+	case opGlobalGet, opGlobalSet:
+		if int64(i) >= int64(len(b.module.globals)) {
+			b.failAt(at, "global %d does not exist; there are %d", i, len(b.module.globals))
+		}
+	case opTableSet:
+		b.module.changesTables = true
 	}
 }
 

@@ -34,15 +34,11 @@ func (b *body) blockType() {
 			return
 		}
 	}
-	// Else it is the index of a type, signed. Beyond one byte the value does not
-	// matter here.
+	// Else it is the index of a type, as a signed number.
 	at := b.at
-	if first := b.byte("block type"); first >= 0x40 && first < 0x80 {
-		b.failAt(at, "block type %#x is unknown", first)
-		return
+	if i := b.i33("block type"); i < 0 || i >= int64(len(b.module.types)) {
+		b.failAt(at, "block type %d does not exist; there are %d", i, len(b.module.types))
 	}
-	b.at = at
-	b.skipLEB(5, "block type")
 }
 
 func (b *body) otherwise(at int) {
@@ -91,9 +87,6 @@ func (b *body) label() *frame {
 	if int64(l) >= int64(len(b.frames)) {
 		b.failAt(at, "label %d does not exist within %d blocks", l, len(b.frames))
 		return &b.frames[0]
-	}
-	if int(l) == len(b.frames)-1 {
-		b.leaves = true
 	}
 	return &b.frames[len(b.frames)-1-int(l)]
 }

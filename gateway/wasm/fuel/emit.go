@@ -2,8 +2,8 @@ package fuel
 
 // shape is what surrounds a function's code:
 //
-//	block $trap      where it checks
-//	  block $body    where it is left by branches
+//	block $trap
+//	  block $body
 //	    ...
 //	  end
 //	  give depth back
@@ -11,12 +11,12 @@ package fuel
 //	end
 //	unreachable
 //
-// Labels keep their numbers: the body's block takes the number that the
-// function's own label had, and returns stay returns.
+// where it checks anything. Labels keep their numbers: the body's block takes
+// the number that the function's own label had, and returns stay returns. The
+// block also keeps code invalid that leaves too much at the end of the function.
 type shape struct {
 	weight int64 // of a call in units of depth; zero does not count
-	traps  bool
-	wraps  bool
+	checks bool
 }
 
 // weight is how much depth a call of the function takes: one, and more where
@@ -26,14 +26,13 @@ func (b *body) weight() int64 {
 }
 
 func (b *body) shape() shape {
-	s := shape{traps: b.calls || b.scratches > 0}
+	s := shape{checks: b.calls || b.scratches > 0}
 	if b.calls {
 		s.weight = b.weight()
 	}
 	for i := range b.nodes {
-		s.traps = s.traps || b.nodes[i].loops
+		s.checks = s.checks || b.nodes[i].loops
 	}
-	s.wraps = b.leaves && s.traps
 	return s
 }
 
@@ -51,11 +50,8 @@ func (b *body) emit(out []byte) []byte {
 		out = appendU32(out, uint32(b.groups))
 		out = append(out, b.b[b.declarations:b.code]...)
 	}
-	if s.traps {
-		out = append(out, opBlock, blockEmpty)
-	}
-	if s.wraps {
-		out = append(out, opBlock)
+	if s.checks {
+		out = append(out, opBlock, blockEmpty, opBlock)
 		out = b.module.appendBlockType(out, b.typ.results)
 	}
 	from := b.code
@@ -71,11 +67,9 @@ func (b *body) emit(out []byte) []byte {
 }
 
 func (b *body) emitPatch(out []byte, p *patch, s shape) []byte {
-	// The label of $trap, outside the open blocks and perhaps $body.
-	trap := uint32(p.depth) - 1
-	if s.wraps {
-		trap++
-	}
+	// The label of $trap, outside $body, which stands for the function among the
+	// open blocks.
+	trap := uint32(p.depth)
 	switch p.kind {
 	case patchNode:
 		return b.emitNode(out, p.node, trap, s)
@@ -99,14 +93,11 @@ func (b *body) emitPatch(out []byte, p *patch, s shape) []byte {
 	case patchGrown:
 		return b.emitGrown(out, p.shift, trap)
 	default: // patchEnd
-		if s.wraps {
-			out = append(out, opEnd)
+		if !s.checks {
+			return out
 		}
-		out = b.emitAdd(out, s.weight)
-		if s.traps {
-			out = append(out, opReturn, opEnd, opUnreachable)
-		}
-		return out
+		out = b.emitAdd(append(out, opEnd), s.weight)
+		return append(out, opReturn, opEnd, opUnreachable)
 	}
 }
 

@@ -1,6 +1,7 @@
 package fuel_test
 
 import (
+	"strings"
 	"testing"
 
 	"gatehouse.example/gateway/wasm/fuel"
@@ -106,8 +107,9 @@ func TestStops(t *testing.T) {
 // doubling has functions that each call the next one twice.
 func doubling(n int) *wasm {
 	w := hand(many(1))
+	leaf := w.functions[0]
 	for i := range n {
-		w.functions = append(w.functions, w.functions[0])
+		w.functions = append(w.functions, leaf)
 		w.functions[i] = function{code: ops(index(0x10, i+1), index(0x10, i+1))}
 	}
 	return w
@@ -193,6 +195,30 @@ func TestStart(t *testing.T) {
 			_, err = instantiate(newRuntime(t), about.Binary, nil, about)
 			if (err == nil) != c.ok {
 				t.Errorf("instantiate: %v, want success: %t", err, c.ok)
+			}
+		})
+	}
+}
+
+// TestCounterIsOutOfReach refuses modules that name what is added behind their
+// own globals and locals.
+func TestCounterIsOutOfReach(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		code []ins
+		want string
+	}{
+		{"global.set", ops(i64c(1<<62), index(0x24, 1)), "global 1 does not exist"},
+		{"global.get", ops(index(0x23, 1), op(0x1a)), "global 1 does not exist"},
+		{"local.set", ops(i32c(0), i32c(0), i32c(0), bulk(4, 0xfc, 11, 0), i32c(0), index(0x21, 1)), "local 1 does not exist"},
+		{"global.set in dead code", ops(op(0x00), i64c(1<<62), index(0x24, 1)), "global 1 does not exist"},
+		{"block type", ops(block(0x02, len(signatures())), free(0x0b)), "block type 8 does not exist"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := hand(c.code)
+			w.globals = []global{{typ: i64, mutable: true}}
+			if _, err := fuel.Instrument(w.encode(false), fuel.Options{}); err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("error %v, want %q", err, c.want)
 			}
 		})
 	}

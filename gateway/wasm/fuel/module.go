@@ -241,8 +241,9 @@ func (m *module) parseMemory(r *reader) {
 
 func (m *module) parseGlobals(r *reader) {
 	for range r.count(maxEntries, 4, "globals") {
-		m.globals = append(m.globals, r.globalType())
-		r.skipConstant()
+		t := r.globalType()
+		r.skipConstant(len(m.globals))
+		m.globals = append(m.globals, t)
 	}
 }
 
@@ -276,7 +277,7 @@ func (m *module) parseElements(r *reader) {
 			if form&2 != 0 {
 				r.u32("index of table")
 			}
-			r.skipConstant()
+			r.skipConstant(len(m.globals))
 		}
 		if form&3 != 0 {
 			r.byte("kind of elements") // or their type, which the runtime checks
@@ -288,7 +289,7 @@ func (m *module) parseElements(r *reader) {
 		}
 		for range n {
 			if form&4 != 0 {
-				r.skipConstant()
+				r.skipConstant(len(m.globals))
 			} else {
 				r.u32("index of function")
 			}
@@ -308,7 +309,7 @@ func (m *module) parseData(r *reader) {
 			r.u32("index of memory")
 		}
 		if form != 1 {
-			r.skipConstant()
+			r.skipConstant(len(m.globals))
 		}
 		r.bytes("data segment")
 	}

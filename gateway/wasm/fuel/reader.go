@@ -59,6 +59,22 @@ func (r *reader) longU32(what string) uint32 {
 	return 0
 }
 
+// i33 reads a signed LEB128 of at most 33 bits.
+func (r *reader) i33(what string) int64 {
+	var v int64
+	for i := range 5 {
+		b := r.byte(what)
+		v |= int64(b&0x7f) << (7 * i)
+		if b < 0x80 {
+			// The sign is the highest bit that was read.
+			unused := 64 - 7*(i+1)
+			return v << unused >> unused
+		}
+	}
+	r.fail("%s has more than 5 bytes", what)
+	return 0
+}
+
 // skipLEB passes over a LEB128 of at most so many bytes, whose value does not
 // matter here.
 func (r *reader) skipLEB(bytes int, what string) {

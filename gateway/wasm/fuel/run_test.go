@@ -56,13 +56,16 @@ func addImports(t testing.TB, r wazero.Runtime) {
 
 // instantiate runs a binary; about is nil for one that is not instrumented.
 func instantiate(r wazero.Runtime, binary []byte, names []string, about *fuel.Module) (*running, error) {
-	ctx := context.Background()
-	c, err := r.CompileModule(ctx, binary)
+	c, err := r.CompileModule(context.Background(), binary)
 	if err != nil {
 		return nil, err
 	}
-	in := &running{calls: new([]string), names: names}
-	ctx = context.WithValue(ctx, callsKey{}, in.calls)
+	return instantiateCompiled(r, c, names, about)
+}
+
+func instantiateCompiled(r wazero.Runtime, c wazero.CompiledModule, names []string, about *fuel.Module) (in *running, err error) {
+	in = &running{calls: new([]string), names: names}
+	ctx := context.WithValue(context.Background(), callsKey{}, in.calls)
 	if in.module, err = r.InstantiateModule(ctx, c, wazero.NewModuleConfig().WithName("").WithStartFunctions()); err != nil {
 		return nil, err
 	}

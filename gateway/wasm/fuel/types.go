@@ -152,13 +152,19 @@ func (r *reader) tableType() tableType {
 	return t
 }
 
-// skipConstant passes over a constant expression.
-func (r *reader) skipConstant() {
+// skipConstant passes over a constant expression, which may name so many
+// globals. The counter must not be among them.
+func (r *reader) skipConstant(globals int) {
 	for r.err == nil {
+		at := r.at
 		switch op := r.byte("constant expression"); op {
 		case opEnd:
 			return
-		case opI32Const, opI64Const, 0x43, 0x44, opGlobalGet, 0xd0, 0xd2:
+		case opGlobalGet:
+			if i := r.u32("index of global"); int64(i) >= int64(globals) {
+				r.failAt(at, "global %d does not exist here; there are %d", i, globals)
+			}
+		case opI32Const, opI64Const, 0x43, 0x44, 0xd0, 0xd2:
 			r.skipImmediate(immediateOf(op))
 		case opVector:
 			if n := r.byte("vector operator"); n != 12 {
