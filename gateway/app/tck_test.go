@@ -29,10 +29,25 @@ routes: [{name: all, match: {path: "/*"}, filters: [tck], upstream: backend}]
 }
 
 // startWasm is start with a host that runs WebAssembly.
-func startWasm(t *testing.T, yaml string, change ...func(*app.Options)) *gateway {
+func startWasm(t *testing.T, yaml string) *gateway {
+	t.Helper()
+	return startWasmLogging(t, slog.LevelDebug, yaml)
+}
+
+// startWasmLogging is startWasm with lines of the level and above.
+func startWasmLogging(t *testing.T, level slog.Level, yaml string) *gateway {
 	t.Helper()
 	logs := &logBuffer{}
-	logger := slog.New(slog.NewJSONHandler(logs, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	logger := slog.New(slog.NewJSONHandler(logs, &slog.HandlerOptions{Level: level}))
+	host := wasmHost(t, logger)
+	g := start(t, yaml, func(o *app.Options) { o.Filters, o.Logger = host, logger })
+	g.log = logs
+	return g
+}
+
+// wasmHost is a host that ends with the test.
+func wasmHost(t *testing.T, logger *slog.Logger) *wasm.Host {
+	t.Helper()
 	host, err := wasm.New(context.Background(), wasm.Options{CacheDir: compiledFolder(t), Logger: logger})
 	if err != nil {
 		t.Fatal(err)
@@ -42,11 +57,7 @@ func startWasm(t *testing.T, yaml string, change ...func(*app.Options)) *gateway
 			t.Errorf("close host: %v", err)
 		}
 	})
-	g := start(t, yaml, append([]func(*app.Options){func(o *app.Options) {
-		o.Filters, o.Logger = host, logger
-	}}, change...)...)
-	g.log = logs
-	return g
+	return host
 }
 
 // maxCompiled bounds how many compiled guests are kept between runs.
