@@ -82,7 +82,7 @@ func (p *pipeline) observe(ex *exchange.Exchange, ps *passage, sentBytes int64) 
 	}
 	n := 9
 	if ps.query != "" {
-		attrs[n] = slog.String("query", redactQuery(ps.query))
+		attrs[n] = slog.String("query", redactQuery(ps.query, ex.QueryParameterHidden))
 		n++
 	}
 	if ex.Principal.Authenticated() {
@@ -111,8 +111,9 @@ var secretParameters = [...]string{
 	"code", "token", "state", "secret", "password", "key", "nonce", "session", "assertion", "signature", "credential",
 }
 
-// redactQuery replaces the values of such parameters.
-func redactQuery(query string) string {
+// redactQuery replaces the values of such parameters, and of those that hidden
+// names.
+func redactQuery(query string, hidden func(name string) bool) string {
 	changed := false
 	parts := strings.Split(query, "&")
 	for i, part := range parts {
@@ -124,19 +125,24 @@ func redactQuery(query string) string {
 		if err != nil {
 			plain = "token" // what cannot be read may be anything
 		}
-		plain = strings.ToLower(plain)
-		for _, secret := range &secretParameters {
-			if strings.Contains(plain, secret) {
-				parts[i] = name + "=[redacted]"
-				changed = true
-				break
-			}
+		if hidden(plain) || secretParameter(strings.ToLower(plain)) {
+			parts[i] = name + "=[redacted]"
+			changed = true
 		}
 	}
 	if !changed {
 		return query
 	}
 	return strings.Join(parts, "&")
+}
+
+func secretParameter(name string) bool {
+	for _, secret := range &secretParameters {
+		if strings.Contains(name, secret) {
+			return true
+		}
+	}
+	return false
 }
 
 // tracing continues or starts traces (W3C Trace Context). Without a provider

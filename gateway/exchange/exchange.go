@@ -44,6 +44,7 @@ type Exchange struct {
 	ctx        context.Context
 	attributes []attribute
 	deferred   []HeaderChange
+	hidden     []string // names of query parameters with credentials
 	scratch    []byte
 }
 
@@ -125,6 +126,7 @@ func (e *Exchange) Reset() {
 	e.attributes = e.attributes[:0]
 	clear(e.deferred)
 	e.deferred = e.deferred[:0]
+	e.hidden = e.hidden[:0]
 }
 
 // Request is the client's request.

@@ -2,7 +2,6 @@ package capability
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"hash/crc32"
@@ -116,28 +115,22 @@ func NewKeyVerifier(o KeyOptions) *KeyVerifier {
 
 var _ Keys = (*KeyVerifier)(nil)
 
-// KeyPolicy says where an API key is and what it needs.
-type KeyPolicy struct {
-	// Header, Cookie and Query name the places; "" is no place.
-	Header string `json:"header"`
-	Cookie string `json:"cookie"`
-	Query  string `json:"query"`
-	// Scopes must all be the key's.
-	Scopes []string `json:"scopes"`
-}
-
-// Policy implements [Keys].
-func (v *KeyVerifier) Policy(text []byte) (*KeyPolicy, error) {
-	p := &KeyPolicy{}
-	if err := json.Unmarshal(text, p); err != nil {
-		return nil, fmt.Errorf("read policy: %w", err)
+// Verify returns the credential behind an API key that has the scopes of p. The
+// refusal is nil exactly where the credential is not.
+func (v *KeyVerifier) Verify(ctx context.Context, p *KeyPolicy, key string) (*Credential, *Refusal) {
+	c, refusal := v.verify(ctx, key)
+	if refusal != nil {
+		return nil, refusal
 	}
-	return p, nil
+	for _, scope := range p.Scopes {
+		if !c.Principal.HasScope(scope) {
+			return nil, &Refusal{filterv1.StatusForbidden, fmt.Errorf("the key lacks the scope %q", scope)}
+		}
+	}
+	return c, nil
 }
 
-// Verify returns the credential behind an API key. The refusal is nil exactly
-// where the credential is not.
-func (v *KeyVerifier) Verify(ctx context.Context, _ *KeyPolicy, key string) (*Credential, *Refusal) {
+func (v *KeyVerifier) verify(ctx context.Context, key string) (*Credential, *Refusal) {
 	if !wellFormed(key, v.options.Environment) {
 		return nil, &Refusal{filterv1.StatusInvalid, errors.New("the key's format or checksum is wrong")}
 	}
@@ -157,6 +150,9 @@ func (v *KeyVerifier) Verify(ctx context.Context, _ *KeyPolicy, key string) (*Cr
 	if v.options.Revocations.Revoked(revokedKey, c.Principal.TokenID) ||
 		c.revocationID != "" && v.options.Revocations.Revoked(revokedKey, c.revocationID) {
 		return nil, &Refusal{Status: filterv1.StatusRevoked}
+	}
+	if ends := c.Principal.Expires; !ends.IsZero() && now >= ends.UnixNano() {
+		return nil, &Refusal{Status: filterv1.StatusExpired}
 	}
 	return c, nil
 }
@@ -181,15 +177,8 @@ func (v *KeyVerifier) ask(ctx context.Context, key string, digest [32]byte) (*Cr
 		return nil, &Refusal{filterv1.StatusUnavailable, fmt.Errorf("ask for API key: %w", err)}
 	}
 	k := result.(APIKey)
+	// A key that ends while it is remembered is known as one that was good.
 	ends := now.Add(v.options.Remember)
-	if !k.ExpiresAt.IsZero() {
-		if !now.Before(k.ExpiresAt) {
-			return nil, &Refusal{Status: filterv1.StatusExpired}
-		}
-		if k.ExpiresAt.Before(ends) {
-			ends = k.ExpiresAt
-		}
-	}
 	c := &Credential{Principal: k.principal(), Digest: digest, revocationID: k.RevocationID}
 	if v.forgotten.Load() == forgotten {
 		v.good.put(digest, c, now.UnixNano(), ends.UnixNano())

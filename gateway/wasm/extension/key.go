@@ -39,18 +39,18 @@ func keyVerify(in *guest.Instance, mem guest.Memory, stack []uint64) {
 	}
 	policy := in.Keys[handle]
 	ex := in.MustExchange()
+	inRequest := takeKey(ex, policy)
 	key := string(given)
 	if key == "" {
-		value, count := only(&ex.Request.Header, policy.Header)
 		switch {
-		case count == 0:
+		case !inRequest.found:
 			answer(stack, int32(in.Refuse(filterv1.StatusAbsent, "")))
 			return
-		case count > 1 || value == "":
-			answer(stack, int32(in.Refuse(filterv1.StatusInvalid, "")))
+		case inRequest.ambiguous:
+			answer(stack, int32(in.Refuse(filterv1.StatusInvalid, "the key is empty, or there is more than one")))
 			return
 		}
-		key = value
+		key = inRequest.key
 	}
 	if ex.Principal.Authenticated() {
 		answer(stack, int32(in.Refuse(filterv1.StatusConflict, "")))
