@@ -54,6 +54,8 @@ func principalGet(in *guest.Instance, mem guest.Memory, stack []uint64) {
 			value = string(p.Kind)
 		case "sub":
 			value = p.Subject
+		case "iss":
+			value = p.Issuer
 		case "client_id":
 			value = p.ClientID
 		case "sid":

@@ -61,18 +61,22 @@ func tokenVerify(in *guest.Instance, mem guest.Memory, stack []uint64) {
 	answer(stack, int32(settle(in, ex, c, refusal, "token")))
 }
 
-// bearer returns the request's bearer token (RFC 6750 §2.1). Another scheme is
-// somebody else's; two fields or nothing behind the scheme are a malformed
-// credential, not an absent one.
+// bearer returns the request's bearer token (RFC 6750 §2.1). Two fields are two
+// credentials, and nothing behind the scheme a malformed one, not an absent one.
+// A token that is bound to a key (RFC 9449 §7.1) is refused rather than passed
+// over, for its client means to be somebody. Other schemes are somebody else's.
 func bearer(h *exchange.Header) (string, filterv1.Status) {
 	value, count := only(h, "Authorization")
 	if count == 0 {
 		return "", filterv1.StatusAbsent
 	}
 	if count > 1 {
-		return "", filterv1.StatusInvalid
+		return "", filterv1.StatusConflict
 	}
 	scheme, token, _ := strings.Cut(value, " ")
+	if strings.EqualFold(scheme, "DPoP") {
+		return "", filterv1.StatusForbidden
+	}
 	if !strings.EqualFold(scheme, "Bearer") {
 		return "", filterv1.StatusAbsent
 	}

@@ -2,76 +2,77 @@
 // token (RFC 6750, RFC 9068).
 //
 // The token is read and verified by the gateway (jwt_verify); the filter says
-// which issuers and audiences count, and answers as RFC 6750 §3 asks.
+// which issuers and audiences count, hands claims to the upstream, and answers
+// as RFC 6750 §3 asks. Whether somebody has to act at all, and with which
+// scopes, is the route's require.
 package main
 
 import (
-	"errors"
-	"strings"
+	"slices"
 
 	"gatehouse.example/sdk/filter"
 )
 
 // Config is the configuration of the filter.
 type Config struct {
-	Issuers          []filter.Issuer `json:"issuers" doc:"whose tokens count; default: self for the audience gatehouse"`
-	Claims           []string        `json:"claims" doc:"claims that become attributes claim.NAME"`
-	Realm            string          `json:"realm" doc:"realm of the challenge"`
-	ResourceMetadata string          `json:"resource_metadata" doc:"URL of the protected resource's metadata (RFC 9728), named in challenges"`
+	Issuers          []filter.Issuer   `json:"issuers" doc:"whose tokens count; default: self for the audience gatehouse"`
+	Claims           []string          `json:"claims" doc:"claims that become attributes claim.NAME; dots lead into objects"`
+	Headers          map[string]string `json:"headers" doc:"request header fields that the upstream gets from claims, by their names; what a client sends in them is always removed"`
+	Realm            string            `json:"realm" doc:"realm of the challenge"`
+	ResourceMetadata string            `json:"resource_metadata" doc:"URL of the protected resource's metadata (RFC 9728), named in challenges"`
 }
 
 type jwt struct {
-	tokens *filter.Tokens
+	tokens  *filter.Tokens
+	forward []forwarded
 	// Complete challenges, made once.
-	invalid, expired, revoked, malformed string
+	invalid, expired, revoked, bound, malformed string
 }
 
 func newFilter(s *filter.Setup, c Config) (*jwt, error) {
 	if len(c.Issuers) == 0 {
 		c.Issuers = []filter.Issuer{{Issuer: "self", Audience: []string{"gatehouse"}}}
 	}
-	for _, text := range []string{c.Realm, c.ResourceMetadata} {
-		if strings.ContainsAny(text, "\"\\\r\n") {
-			return nil, errors.New("config: realm and resource_metadata: quotes, backslashes and line breaks are not allowed")
+	if err := checkChallenge(&c); err != nil {
+		return nil, err
+	}
+	forward, err := readHeaders(c.Headers)
+	if err != nil {
+		return nil, err
+	}
+	claims := slices.Clone(c.Claims)
+	for _, h := range forward {
+		if !slices.Contains(claims, h.claim) {
+			claims = append(claims, h.claim)
 		}
 	}
-	tokens, err := s.Tokens(filter.TokenPolicy{Issuers: c.Issuers, Claims: c.Claims})
+	tokens, err := s.Tokens(filter.TokenPolicy{Issuers: c.Issuers, Claims: claims})
 	if err != nil {
 		return nil, err
 	}
 	return &jwt{
 		tokens:    tokens,
-		invalid:   challenge(c, "invalid_token", "The access token is not valid here"),
-		expired:   challenge(c, "invalid_token", "The access token expired"),
-		revoked:   challenge(c, "invalid_token", "The access token was revoked"),
-		malformed: challenge(c, "invalid_request", "More than one credential"),
+		forward:   forward,
+		invalid:   challenge(&c, "invalid_token", "The access token is not valid here"),
+		expired:   challenge(&c, "invalid_token", "The access token expired"),
+		revoked:   challenge(&c, "invalid_token", "The access token was revoked"),
+		bound:     challenge(&c, "invalid_token", "Tokens that are bound to a key are not accepted here"),
+		malformed: challenge(&c, "invalid_request", "More than one credential"),
 	}, nil
 }
 
-// challenge is a WWW-Authenticate value (RFC 6750 §3) with resource_metadata
-// (RFC 9728 §5.1).
-func challenge(c Config, code, description string) string {
-	var b strings.Builder
-	b.WriteString("Bearer ")
-	if c.Realm != "" {
-		b.WriteString(`realm="` + c.Realm + `", `)
-	}
-	b.WriteString(`error="` + code + `", error_description="` + description + `"`)
-	if c.ResourceMetadata != "" {
-		b.WriteString(`, resource_metadata="` + c.ResourceMetadata + `"`)
-	}
-	return b.String()
-}
-
-// HandleRequest lets a request without a token pass: whether somebody has to
-// act is the route's require.
+// HandleRequest lets a request without a token pass as nobody's.
 func (f *jwt) HandleRequest(r *filter.Request) filter.Action {
 	switch r.VerifyToken(f.tokens) {
-	case filter.StatusOK, filter.StatusAbsent:
+	case filter.StatusOK:
+		f.forwardClaims(r, true)
+		return filter.Next
+	case filter.StatusAbsent:
+		f.forwardClaims(r, false)
 		return filter.Next
 	case filter.StatusConflict:
 		r.SetResponseHeader("WWW-Authenticate", f.malformed)
-		return r.Problem(400, "Bad Request", "several_credentials", "Send an access token or an API key, not both.")
+		return r.Problem(400, "Bad Request", "several_credentials", "Send one credential: an access token or an API key.")
 	case filter.StatusUnavailable:
 		r.SetResponseHeader("Retry-After", "1")
 		return r.Problem(503, "Service Unavailable", "unavailable", "Access tokens cannot be verified at the moment.")
@@ -79,6 +80,8 @@ func (f *jwt) HandleRequest(r *filter.Request) filter.Action {
 		return f.refuse(r, f.expired, "The access token expired.")
 	case filter.StatusRevoked:
 		return f.refuse(r, f.revoked, "The access token was revoked.")
+	case filter.StatusForbidden:
+		return f.refuse(r, f.bound, "Tokens that are bound to a key (DPoP, mutual TLS) are not accepted here; send a bearer token.")
 	default:
 		return f.refuse(r, f.invalid, "The access token is not valid here.")
 	}
