@@ -69,6 +69,7 @@ var guestPackages = map[string]string{
 	"mean":      "gatehouse.example/gateway/wasm/testdata/mean",
 	"respond":   "gatehouse.example/gateway/wasm/testdata/respond",
 	"noop":      "gatehouse.example/gateway/wasm/testdata/noop",
+	"services":  "gatehouse.example/gateway/wasm/testdata/services",
 }
 
 // guestModule builds a guest as make plugins does.
