@@ -24,19 +24,6 @@ import (
 	"gatehouse.example/internal/problem"
 )
 
-// Route describes a route to an operator.
-type Route struct {
-	Name     string   `json:"name"`
-	Host     string   `json:"host,omitempty"`
-	Path     string   `json:"path"`
-	Methods  []string `json:"methods,omitempty"`
-	Filters  []string `json:"filters,omitempty"`
-	Require  string   `json:"require,omitempty"`
-	Upstream string   `json:"upstream,omitempty"`
-	// Respond is the status of a fixed answer.
-	Respond int `json:"respond,omitempty"`
-}
-
 // Options configure a [Server].
 type Options struct {
 	// Listen is host:port for reading; "" serves none.

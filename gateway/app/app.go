@@ -13,7 +13,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strings"
 	"sync"
 	"time"
 
@@ -310,25 +309,5 @@ func (a *App) routes() []admin.Route {
 		return nil
 	}
 	defer s.Release()
-	out := make([]admin.Route, 0, len(s.Routes))
-	for i := range s.Routes {
-		c := s.Routes[i].Config
-		r := admin.Route{
-			Name: c.Name, Host: c.Host, Path: c.Path, Methods: c.Methods, Filters: c.Filters, Upstream: c.Upstream,
-		}
-		if c.Require != nil {
-			r.Require = "authenticated"
-			if len(c.Require.Scopes) > 0 {
-				r.Require = "scopes " + strings.Join(c.Require.Scopes, " ")
-			}
-			if len(c.Require.Roles) > 0 {
-				r.Require += ", one of roles " + strings.Join(c.Require.Roles, " ")
-			}
-		}
-		if c.Respond != nil {
-			r.Respond = c.Respond.Status
-		}
-		out = append(out, r)
-	}
-	return out
+	return admin.Routes(s.Config)
 }

@@ -159,3 +159,19 @@ func (b *builder) where(path string) string {
 	}
 	return fmt.Sprintf("line %d", at.line)
 }
+
+// Requirement says in words what the principal of a request needs; "" is
+// nothing.
+func (r *Route) Requirement() string {
+	if r.Require == nil {
+		return ""
+	}
+	text := "authenticated"
+	if len(r.Require.Scopes) > 0 {
+		text = "scopes " + strings.Join(r.Require.Scopes, " ")
+	}
+	if len(r.Require.Roles) > 0 {
+		text += ", one of roles " + strings.Join(r.Require.Roles, " ")
+	}
+	return text
+}

@@ -104,7 +104,7 @@ func newRoot(stdout, stderr io.Writer) *cobra.Command {
 	root.PersistentFlags().String("config", "", "configuration file (default: configs/gatehouse.yaml here or beside the executable's folder)")
 	root.AddCommand(
 		newDev(),
-		newServe("gateway", "Run the gateway alone"),
+		newGateway(),
 		newServe("auth", "Run the auth service alone"),
 		newServe("email", "Run the email service alone"),
 		newServe("graph", "Run the GraphQL service alone"),
