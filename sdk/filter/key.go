@@ -16,6 +16,10 @@ type KeyPolicy struct {
 type Keys struct{ policy int32 }
 
 // Keys makes a verifier. It needs the grant "key".
+//
+// # Errors
+//
+// What is wrong with the policy, as "header: ...".
 func (s *Setup) Keys(p KeyPolicy) (*Keys, error) {
 	b := jsonconf.AppendString([]byte(`{"header":`), p.Header)
 	b = jsonconf.AppendString(append(b, `,"cookie":`...), p.Cookie)
@@ -23,12 +27,14 @@ func (s *Setup) Keys(p KeyPolicy) (*Keys, error) {
 	b = append(appendStrings(append(b, `,"scopes":`...), p.Scopes), '}')
 	policy := s.host.KeyPolicy(b)
 	if policy < 0 {
-		return nil, s.refused("key policy")
+		return nil, s.refusal()
 	}
 	return &Keys{policy}, nil
 }
 
 // VerifyKey verifies the API key in the policy's places. With StatusOK the
-// gateway knows the principal. The filter need not see the key, and no one
-// behind the gateway does.
+// gateway knows the principal; StatusForbidden says that the key lacks a scope,
+// StatusInvalid also that there are different keys. Whatever it is worth, the
+// gateway takes the key out of the request: the filter need not see it, and
+// nobody behind it does.
 func (r *Request) VerifyKey(k *Keys) Status { return r.host.VerifyKey(k.policy, "") }

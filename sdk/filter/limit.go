@@ -2,6 +2,7 @@ package filter
 
 import (
 	"encoding/binary"
+	"errors"
 	"strconv"
 	"time"
 
@@ -44,6 +45,10 @@ func (s *Setup) Limit(rate int64, period time.Duration, burst int64) (*Limit, er
 }
 
 // Limits makes a rate limit.
+//
+// # Errors
+//
+// What is wrong with the policy, as "store: ..." or "windows/0/burst: ...".
 func (s *Setup) Limits(p LimitPolicy) (*Limit, error) {
 	b := []byte(`{"windows":[`)
 	for i, w := range p.Windows {
@@ -63,7 +68,7 @@ func (s *Setup) Limits(p LimitPolicy) (*Limit, error) {
 	}
 	policy := s.host.LimitPolicy(append(b, '}'))
 	if policy < 0 {
-		return nil, s.refused("limit")
+		return nil, s.refusal()
 	}
 	return &Limit{host: s.host, policy: policy, result: make([]byte, len(p.Windows)*filterv1.LimitResultSize)}, nil
 }
@@ -75,7 +80,8 @@ type Taken struct {
 	// Reset is the time until the window is whole again.
 	Reset time.Duration
 	// Retry is the time until this window would allow the same; zero where it
-	// does.
+	// does, some fifty days where it never will because cost is larger than
+	// Burst.
 	Retry time.Duration
 }
 
@@ -103,4 +109,13 @@ func (l *Limit) Window(i int) Taken {
 		return time.Duration(binary.LittleEndian.Uint32(r[at:])) * time.Millisecond
 	}
 	return Taken{Remaining: binary.LittleEndian.Uint32(r), Reset: ms(4), Retry: ms(8)}
+}
+
+// refusal is the gateway's explanation of the policy that it has refused.
+func (s *Setup) refusal() error {
+	buf := make([]byte, 1024)
+	if n := s.host.LastError(buf); n > 0 && n <= len(buf) {
+		return errors.New(string(buf[:n]))
+	}
+	return errors.New("the gateway has refused the policy")
 }

@@ -22,6 +22,7 @@ type gateway struct {
 	tokens      map[string]verdict
 	keys        map[string]verdict
 	limits      []limitPolicy
+	storeDown   bool
 	keyPolicies []keyPolicy
 	started     bool
 	now         time.Duration

@@ -69,6 +69,9 @@ func assign(v value, dst reflect.Value, pointer string) error {
 	case reflect.Struct:
 		return assignStruct(v, dst, pointer)
 	case reflect.Slice:
+		if v.kind == kindString && isOneOrMore(dst.Type()) {
+			v = value{kind: kindArray, items: []value{v}}
+		}
 		return assignSlice(v, dst, pointer)
 	case reflect.Map:
 		return assignMap(v, dst, pointer)
@@ -117,6 +120,12 @@ func assignScalar(v value, dst reflect.Value, pointer string) error {
 	}
 	return nil
 }
+
+// OneOrMore is what a slice implements for which one string may stand instead
+// of a list.
+type OneOrMore interface{ OneOrMore() }
+
+func isOneOrMore(t reflect.Type) bool { return t.Implements(reflect.TypeFor[OneOrMore]()) }
 
 func assignSlice(v value, dst reflect.Value, pointer string) error {
 	if v.kind != kindArray {

@@ -63,7 +63,11 @@ func appendSchema(b []byte, t reflect.Type, r rules, depth int) []byte {
 	case reflect.Bool:
 		b = append(b, `"type":"boolean"`...)
 	case reflect.Slice:
-		b = appendSchema(append(b, `"type":"array","items":`...), t.Elem(), rules{enum: r.enum, pattern: r.pattern}, depth+1)
+		kind := `"type":"array","items":`
+		if isOneOrMore(t) {
+			kind = `"type":["string","array"],"items":`
+		}
+		b = appendSchema(append(b, kind...), t.Elem(), rules{enum: r.enum, pattern: r.pattern}, depth+1)
 		b = appendBounds(b, r, "minItems", "maxItems")
 	case reflect.Map:
 		b = appendSchema(append(b, `"type":"object","additionalProperties":`...), t.Elem(), rules{}, depth+1)
