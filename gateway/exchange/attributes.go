@@ -1,6 +1,9 @@
 package exchange
 
-import "iter"
+import (
+	"iter"
+	"slices"
+)
 
 // Attributes returns the names and values that filters have left, in the order
 // in which the names came up. Names that begin with a zero byte are the host's
@@ -14,3 +17,6 @@ func (e *Exchange) Attributes() iter.Seq2[string, string] {
 		}
 	}
 }
+
+// Deferred returns the changes of the response's header that wait for it.
+func (e *Exchange) Deferred() iter.Seq[HeaderChange] { return slices.Values(e.deferred) }
