@@ -37,6 +37,8 @@ type provider struct {
 	keys     []jose.Key
 	down     bool
 	metadata string // its path
+	claimed  string // the issuer that it names, where that is not this one
+	jwksURI  string // where it says that the keys are; "" is /jwks
 	answer   func(r *http.Request) (int, string)
 }
 
@@ -51,6 +53,7 @@ func newProvider(t *testing.T) *provider {
 func (p *provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p.mu.Lock()
 	keys, down, metadata, answer := p.keys, p.down, p.metadata, p.answer
+	claimed, jwksURI := p.claimed, p.URL+cmpText(p.jwksURI, "/jwks")
 	p.mu.Unlock()
 	switch {
 	case r.URL.Path == "/introspect" && answer != nil:
@@ -60,7 +63,7 @@ func (p *provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		_, _ = w.Write([]byte(body))
 	case down:
 		w.WriteHeader(http.StatusBadGateway)
-	case r.URL.Path == "/jwks":
+	case p.URL+r.URL.Path == jwksURI:
 		p.fetches.Add(1)
 		_ = json.NewEncoder(w).Encode(jose.PublicSet(keys...))
 	case r.URL.Path == metadata:
@@ -68,10 +71,17 @@ func (p *provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if strings.HasSuffix(metadata, "openid-configuration") {
 			issuer = p.URL + strings.TrimSuffix(metadata, "/.well-known/openid-configuration")
 		}
-		_ = json.NewEncoder(w).Encode(map[string]string{"issuer": issuer, "jwks_uri": p.URL + "/jwks"})
+		_ = json.NewEncoder(w).Encode(map[string]string{"issuer": cmpText(claimed, issuer), "jwks_uri": jwksURI})
 	default:
 		http.NotFound(w, r)
 	}
+}
+
+func cmpText(a, b string) string {
+	if a != "" {
+		return a
+	}
+	return b
 }
 
 func (p *provider) set(down bool, keys ...jose.Key) {
@@ -198,17 +208,45 @@ func TestIssuersKeys(t *testing.T) {
 
 // TestMetadataOfAnother: RFC 8414 §3.3.
 func TestMetadataOfAnother(t *testing.T) {
-	idp := newProvider(t)
-	idp.metadata = "/other/.well-known/openid-configuration"
-	front := httptest.NewServer(idp) // the same metadata under another name
-	defer front.Close()
-	v := newVerifying(t)
-	issuer := front.URL + "/other"
-	p := v.policy(`{"issuers":[{"issuer":%q,"audience":["shop"]}]}`, issuer)
-	v.use(p, v.token(idp.keys[0], issuer), filterv1.StatusUnavailable)
+	idp, v := newProvider(t), newVerifying(t)
+	idp.claimed = idp.URL + "/"
+	p := v.policy(`{"issuers":[{"issuer":%q,"audience":["shop"]}]}`, idp.URL)
+	v.use(p, v.token(idp.keys[0], idp.URL), filterv1.StatusUnavailable)
 	if n := idp.fetches.Load(); n != 0 {
 		t.Errorf("keys were fetched %d times by another issuer's metadata", n)
 	}
+}
+
+// TestMetadataLeadsOutside: the operator named the issuer; where its metadata
+// sends us beyond it must be public.
+func TestMetadataLeadsOutside(t *testing.T) {
+	inside, v := newProvider(t), newVerifying(t)
+	inside.metadata = "/none"
+	idp := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = fmt.Fprintf(w, `{"issuer":"http://%s","jwks_uri":"%s/jwks"}`, r.Host, inside.URL)
+	}))
+	defer idp.Close()
+	p := v.policy(`{"issuers":[{"issuer":%q,"audience":["shop"]}]}`, idp.URL)
+	v.use(p, v.token(inside.keys[0], idp.URL), filterv1.StatusUnavailable)
+	if n := inside.fetches.Load(); n != 0 {
+		t.Error("an issuer's metadata led into a private network")
+	}
+}
+
+// TestKeysMove: metadata is read again where its keys are no longer there.
+func TestKeysMove(t *testing.T) {
+	idp, v := newProvider(t), newVerifying(t)
+	p := v.policy(`{"issuers":[{"issuer":%q,"audience":["shop"]}]}`, idp.URL)
+	v.use(p, v.token(idp.keys[0], idp.URL), filterv1.StatusOK)
+	next := newES256(t)
+	idp.set(false, next)
+	idp.mu.Lock()
+	idp.jwksURI = "/moved"
+	idp.mu.Unlock()
+	v.advance(11 * time.Second)
+	v.use(p, v.token(next, idp.URL), filterv1.StatusUnavailable) // finds out
+	v.advance(21 * time.Second)
+	v.use(p, v.token(next, idp.URL), filterv1.StatusOK)
 }
 
 func TestForeignPrincipal(t *testing.T) {
@@ -416,11 +454,18 @@ func TestSourcesAreSharedAndFreed(t *testing.T) {
 		runtime.KeepAlive(again)
 	}()
 	deadline := time.Now().Add(5 * time.Second)
-	for len(v.policies.all())+len(v.sources.all()) > 0 && time.Now().Before(deadline) {
+	left := func() (policies, sources int) {
+		v.policies.mu.Lock()
+		defer v.policies.mu.Unlock()
+		v.sources.mu.Lock()
+		defer v.sources.mu.Unlock()
+		return len(v.policies.values), len(v.sources.values)
+	}
+	for p, s := left(); p+s > 0 && time.Now().Before(deadline); p, s = left() {
 		runtime.GC()
 		time.Sleep(time.Millisecond)
 	}
-	if p, s := len(v.policies.all()), len(v.sources.all()); p+s > 0 {
+	if p, s := left(); p+s > 0 {
 		t.Errorf("%d policies and %d sources are left", p, s)
 	}
 }
@@ -517,6 +562,9 @@ func TestRememberedTokensEnd(t *testing.T) {
 	bad := v.token(v.own, ownIssuer)
 	bad = bad[:len(bad)-8] + "AAAAAAAA"
 	v.use(p, bad, filterv1.StatusInvalid)
+	if n := v.bad.len(); n != 1 {
+		t.Errorf("%d bad signatures are remembered, want 1", n)
+	}
 	stranger := newES256(t)
 	v.use(p, v.token(stranger, ownIssuer), filterv1.StatusInvalid)
 	if n := v.bad.len(); n != 1 {
