@@ -1,77 +1,113 @@
 package main
 
 import (
+	"encoding/base64"
+	"encoding/binary"
 	"errors"
+	"strconv"
 	"strings"
 
 	"gatehouse.example/sdk/filter"
 )
 
-// keyFunc appends what a request is counted by. Keys of different kinds start
-// with different bytes, so that no header can pose as an address.
-type keyFunc func(dst []byte, r *filter.Request) []byte
+// part is one of the things that a request is counted by.
+type part struct {
+	// kind is the first byte of the part in the key. Different kinds start with
+	// different bytes, so that no header can pose as an address.
+	kind byte
+	// name is that of a header field or claim, attribute the claim's.
+	name, attribute string
+	prefix          int // of an IPv6 address
+}
 
-func parseKey(c Config) (keyFunc, error) {
-	if c.IPv6Prefix == 0 {
-		c.IPv6Prefix = 64
+const (
+	byAddress = 'a'
+	byKey     = 'k'
+	byClaim   = 'c'
+	byHeader  = 'h'
+	byRoute   = 'r'
+)
+
+func parseKey(c Config) ([]part, error) {
+	if len(c.Key) == 0 {
+		c.Key = filter.OneOrMore{"source_address"}
 	}
-	if c.IPv6Prefix < 1 || c.IPv6Prefix > 128 {
-		return nil, errors.New("config/ipv6_prefix: want 1 to 128")
+	var parts []part
+	for i, text := range c.Key {
+		at := "config/key"
+		if len(c.Key) > 1 {
+			at += "/" + strconv.Itoa(i)
+		}
+		p, err := parsePart(text)
+		if err != nil {
+			return nil, errors.New(at + ": " + err.Error())
+		}
+		p.prefix = c.IPv6Prefix
+		parts = append(parts, p)
 	}
-	address := func(dst []byte, r *filter.Request) []byte {
-		return appendAddress(append(dst, 'a'), r.SourceIP(), c.IPv6Prefix)
-	}
-	kind, name, named := strings.Cut(c.Key, ":")
+	return parts, nil
+}
+
+func parsePart(text string) (part, error) {
+	kind, name, named := strings.Cut(text, ":")
 	if named && name == "" {
-		return nil, errors.New("config/key: a name has to follow " + kind + ":")
+		return part{}, errors.New("a name has to follow " + kind + ":")
 	}
 	switch {
-	case c.Key == "" || c.Key == "source_address":
-		return address, nil
-	case c.Key == "route":
-		return func(dst []byte, r *filter.Request) []byte {
-			return append(append(dst, 'r'), r.Route()...)
-		}, nil
-	case c.Key == "api_key":
-		return func(dst []byte, r *filter.Request) []byte {
-			if credential, _ := r.Principal("credential"); credential == "key" {
-				if id, ok := r.Principal("jti"); ok {
-					return append(append(dst, 'k'), id...)
-				}
-			}
-			return address(dst, r)
-		}, nil
+	case text == "source_address":
+		return part{kind: byAddress}, nil
+	case text == "route":
+		return part{kind: byRoute}, nil
+	case text == "api_key":
+		return part{kind: byKey}, nil
 	case kind == "claim" && named:
-		attribute := "claim." + name
-		return func(dst []byte, r *filter.Request) []byte {
-			value, ok := r.Principal(name)
-			if !ok {
-				value, ok = r.Attribute(attribute)
-			}
-			if ok {
-				return append(append(dst, 'c'), value...)
-			}
-			return address(dst, r)
-		}, nil
+		return part{kind: byClaim, name: name, attribute: "claim." + name}, nil
 	case kind == "header" && named:
-		return func(dst []byte, r *filter.Request) []byte {
-			if value, ok := r.LookupHeader(name); ok {
-				return append(append(dst, 'h'), value...)
-			}
-			return address(dst, r)
-		}, nil
+		return part{kind: byHeader, name: name}, nil
 	}
-	return nil, errors.New("config/key: want source_address, api_key, claim:NAME, header:NAME or route")
+	return part{}, errors.New("want source_address, api_key, claim:NAME, header:NAME or route")
+}
+
+// appendKey appends what the request is counted by. Several parts are told
+// apart by their lengths.
+func appendKey(dst []byte, parts []part, r *filter.Request) []byte {
+	if len(parts) == 1 {
+		return parts[0].append(dst, r)
+	}
+	for i := range parts {
+		start := len(dst)
+		dst = parts[i].append(append(dst, 0, 0, 0, 0), r)
+		binary.LittleEndian.PutUint32(dst[start:], uint32(len(dst)-start))
+	}
+	return dst
+}
+
+func (p *part) append(dst []byte, r *filter.Request) []byte {
+	value, ok := "", false
+	switch p.kind {
+	case byRoute:
+		value, ok = r.Route(), true
+	case byKey:
+		if credential, _ := r.Principal("credential"); credential == "key" {
+			value, ok = r.Principal("jti")
+		}
+	case byClaim:
+		if value, ok = r.Principal(p.name); !ok {
+			value, ok = r.Attribute(p.attribute)
+		}
+	case byHeader:
+		value, ok = r.LookupHeader(p.name)
+	}
+	if ok {
+		return append(append(dst, p.kind), value...)
+	}
+	return appendAddress(append(dst, byAddress), r.SourceIP(), p.prefix)
 }
 
 // appendAddress appends an IPv4 address, or the prefix of an IPv6 one: one
 // client usually has a whole network of those.
 func appendAddress(dst []byte, ip [16]byte, prefix int) []byte {
-	mapped := ip[10] == 0xff && ip[11] == 0xff
-	for _, b := range ip[:10] {
-		mapped = mapped && b == 0
-	}
-	if mapped {
+	if isIPv4(&ip) {
 		return append(dst, ip[12:]...)
 	}
 	dst = append(dst, ip[:prefix/8]...)
@@ -79,4 +115,35 @@ func appendAddress(dst []byte, ip [16]byte, prefix int) []byte {
 		dst = append(dst, ip[prefix/8]&^(0xff>>rest))
 	}
 	return dst
+}
+
+// isIPv4 reports whether the address is one that was mapped into IPv6
+// (RFC 4291 §2.5.5.2).
+func isIPv4(ip *[16]byte) bool {
+	return binary.BigEndian.Uint64(ip[:]) == 0 && binary.BigEndian.Uint32(ip[8:]) == 0xffff
+}
+
+// appendPartition appends pk: a hash of the key (FNV-1a) as a byte sequence.
+// It tells a client apart from others and is no secret.
+func appendPartition(dst, key []byte) []byte {
+	h := uint64(14695981039346656037)
+	for _, c := range key {
+		h = (h ^ uint64(c)) * 1099511628211
+	}
+	var sum [8]byte
+	binary.BigEndian.PutUint64(sum[:], h)
+	return append(base64.StdEncoding.AppendEncode(append(dst, ";pk=:"...), sum[:]), ':')
+}
+
+// appendPolicies is the RateLimit-Policy value with pk in each item.
+func (f *ratelimit) appendPolicies(dst []byte) []byte {
+	rest := f.policies
+	for {
+		item, more, ok := strings.Cut(rest, ", \"")
+		dst = appendPartition(append(dst, item...), f.buf)
+		if !ok {
+			return dst
+		}
+		dst, rest = append(dst, ", \""...), more
+	}
 }

@@ -69,10 +69,7 @@ func assign(v value, dst reflect.Value, pointer string) error {
 	case reflect.Struct:
 		return assignStruct(v, dst, pointer)
 	case reflect.Slice:
-		if v.kind == kindString && isOneOrMore(dst.Type()) {
-			v = value{kind: kindArray, items: []value{v}}
-		}
-		return assignSlice(v, dst, pointer)
+		return assignSlice(listed(v, dst.Type()), dst, pointer)
 	case reflect.Map:
 		return assignMap(v, dst, pointer)
 	}
@@ -127,6 +124,14 @@ type OneOrMore interface{ OneOrMore() }
 
 func isOneOrMore(t reflect.Type) bool { return t.Implements(reflect.TypeFor[OneOrMore]()) }
 
+// listed makes a list of the one string that stands for it.
+func listed(v value, t reflect.Type) value {
+	if v.kind == kindString && isOneOrMore(t) {
+		return value{kind: kindArray, items: []value{v}}
+	}
+	return v
+}
+
 func assignSlice(v value, dst reflect.Value, pointer string) error {
 	if v.kind != kindArray {
 		return want(v, "a list", pointer)
@@ -179,7 +184,7 @@ func assignStruct(v value, dst reflect.Value, pointer string) error {
 		if err := assign(item.value, dst.Field(field), at); err != nil {
 			return err
 		}
-		if err := rulesOf(t.Field(field)).check(item.value, at); err != nil {
+		if err := rulesOf(t.Field(field)).check(listed(item.value, t.Field(field).Type), at); err != nil {
 			return err
 		}
 	}
