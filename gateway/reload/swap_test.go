@@ -22,6 +22,7 @@ import (
 	"gatehouse.example/gateway/proxy"
 	"gatehouse.example/gateway/reload"
 	"gatehouse.example/gateway/wasm"
+	"gatehouse.example/gateway/wasm/wasmtest"
 )
 
 const swapped = `listeners: [{address: "127.0.0.1:0"}]
@@ -29,6 +30,9 @@ filters:
   mine: {module: "file:mine.wasm", limits: {instances: 1}}
 routes: [{name: one, match: {path: /x}, filters: [mine], respond: {status: 404}}]
 `
+
+// answering is a module that answers every request with status.
+func answering(status int) []byte { return wasmtest.Handler{Status: status}.Binary() }
 
 // gateway is a manager over a real host whose only filter is a file.
 type gateway struct {
@@ -209,7 +213,7 @@ func TestModuleThatIsBeingWritten(t *testing.T) {
 	}
 	defer file.Close()
 	for len(module) > 0 {
-		n := min(len(module), 12)
+		n := min(len(module), 20)
 		if _, err := file.Write(module[:n]); err != nil {
 			t.Fatal(err)
 		}

@@ -13,6 +13,7 @@ import (
 
 	"gatehouse.example/gateway/wasm"
 	"gatehouse.example/gateway/wasm/inspect"
+	"gatehouse.example/gateway/wasm/wasmtest"
 )
 
 var update = flag.Bool("update", false, "write the golden files")
@@ -28,33 +29,36 @@ func newHost(t *testing.T) *wasm.Host {
 }
 
 var (
-	two   = []byte{i32, i32}
-	three = []byte{i32, i32, i32}
-	five  = []byte{i32, i32, i32, i32, i32}
+	two   = []byte{wasmtest.I32, wasmtest.I32}
+	three = []byte{wasmtest.I32, wasmtest.I32, wasmtest.I32}
+	five  = []byte{wasmtest.I32, wasmtest.I32, wasmtest.I32, wasmtest.I32, wasmtest.I32}
 
-	logLine      = function{"http_handler", "log", three, nil}
-	headerValues = function{"http_handler", "get_header_values", five, []byte{i64}}
-	readBody     = function{"http_handler", "read_body", three, []byte{i64}}
-	writeBody    = function{"http_handler", "write_body", three, nil}
-	verify       = function{"gatehouse_v1", "jwt_verify", three, []byte{i32}}
-	httpCall     = function{"gatehouse_v1", "http_call", three, []byte{i32}}
-	kvDelete     = function{"gatehouse_v1", "kv_delete", two, []byte{i32}}
-	random       = function{"wasi_snapshot_preview1", "random_get", two, []byte{i32}}
-	proxyLog     = function{"env", "proxy_log", three, []byte{i32}}
+	logLine      = wasmtest.Function{Module: "http_handler", Name: "log", Params: three}
+	headerValues = wasmtest.Function{Module: "http_handler", Name: "get_header_values", Params: five, Results: []byte{wasmtest.I64}}
+	readBody     = wasmtest.Function{Module: "http_handler", Name: "read_body", Params: three, Results: []byte{wasmtest.I64}}
+	writeBody    = wasmtest.Function{Module: "http_handler", Name: "write_body", Params: three}
+	verify       = wasmtest.Function{Module: "gatehouse_v1", Name: "jwt_verify", Params: three, Results: []byte{wasmtest.I32}}
+	httpCall     = wasmtest.Function{Module: "gatehouse_v1", Name: "http_call", Params: three, Results: []byte{wasmtest.I32}}
+	kvDelete     = wasmtest.Function{Module: "gatehouse_v1", Name: "kv_delete", Params: two, Results: []byte{wasmtest.I32}}
+	random       = wasmtest.Function{Module: "wasi_snapshot_preview1", Name: "random_get", Params: two, Results: []byte{wasmtest.I32}}
+	proxyLog     = wasmtest.Function{Module: "env", Name: "proxy_log", Params: three, Results: []byte{wasmtest.I32}}
 )
+
+func imports(functions ...wasmtest.Function) []byte {
+	return wasmtest.Handler{Imports: functions}.Binary()
+}
 
 // TestReports compares the whole of each report, and the entry for the
 // configuration, with testdata/NAME.golden.
 func TestReports(t *testing.T) {
 	host := newHost(t)
 	for name, binary := range map[string][]byte{
-		"foreign":   handler([]function{logLine, headerValues, readBody, random}, ""),
-		"writes":    handler([]function{writeBody}, ""),
-		"extension": handler([]function{verify, httpCall}, ""),
-		"described": handler([]function{verify, kvDelete, headerValues},
-			`{"name":"Two Factors!","response_phase":false,"grants":["jwt","headers.cookie"],"config_schema":{"type":"object"}}`),
-		"command": handler(nil, "", "_start"),
-		"proxy":   handler([]function{proxyLog}, "", "proxy_abi_version_0_2_1"),
+		"foreign":   imports(logLine, headerValues, readBody, random),
+		"writes":    imports(writeBody),
+		"extension": imports(verify, httpCall),
+		"described": wasmtest.Handler{Imports: []wasmtest.Function{verify, kvDelete, headerValues}, Describe: `{"name":"Two Factors!","response_phase":false,"grants":["jwt","headers.cookie"],"config_schema":{"type":"object"}}`}.Binary(),
+		"command":   wasmtest.Handler{Exports: []string{"_start"}}.Binary(),
+		"proxy":     wasmtest.Handler{Imports: []wasmtest.Function{proxyLog}, Exports: []string{"proxy_abi_version_0_2_1"}}.Binary(),
 	} {
 		t.Run(name, func(t *testing.T) {
 			report, err := inspect.Module(t.Context(), host, "file:filters/"+name+".wasm", binary)
@@ -88,7 +92,7 @@ func TestReports(t *testing.T) {
 
 func TestErrors(t *testing.T) {
 	host := newHost(t)
-	whole := handler([]function{logLine}, "")
+	whole := imports(logLine)
 	for _, row := range []struct {
 		name   string
 		binary []byte
@@ -98,10 +102,10 @@ func TestErrors(t *testing.T) {
 		{"empty", nil, "file:x is no WebAssembly module"},
 		{"cut", whole[:len(whole)/2], "file:x is no WebAssembly module"},
 		{"no handler", []byte("\x00asm\x01\x00\x00\x00"), "file:x: "},
-		{"unknown module", handler([]function{{"env", "print", two, nil}}, ""), "env.print"},
-		{"unknown import", handler([]function{{"http_handler", "set_moon", two, nil}}, ""), "set_moon"},
-		{"wrong signature", handler([]function{{"http_handler", "log", two, nil}}, ""), "log"},
-		{"says nonsense", handler(nil, "{"), "gatehouse_describe: "},
+		{"unknown module", imports(wasmtest.Function{Module: "env", Name: "print", Params: two}), "env.print"},
+		{"unknown import", imports(wasmtest.Function{Module: "http_handler", Name: "set_moon", Params: two}), "set_moon"},
+		{"wrong signature", imports(wasmtest.Function{Module: "http_handler", Name: "log", Params: two}), "log"},
+		{"says nonsense", wasmtest.Handler{Describe: "{"}.Binary(), "gatehouse_describe: "},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			_, err := inspect.Module(t.Context(), host, "file:x", row.binary)
