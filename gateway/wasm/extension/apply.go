@@ -20,16 +20,18 @@ func apply(in *guest.Instance, mem guest.Memory, stack []uint64) {
 		answer(stack, int32(in.Refuse(filterv1.StatusBadArgument, "apply is for the request phase")))
 		return
 	}
-	operations := mem.Bytes(uint32(stack[0]), uint32(stack[1]))
+	answer(stack, int32(applyAll(in, ex, mem.Bytes(uint32(stack[0]), uint32(stack[1])))))
+}
+
+func applyAll(in *guest.Instance, ex *exchange.Exchange, operations []byte) filterv1.Status {
 	if status := check(in, ex, operations); status != filterv1.StatusOK {
-		answer(stack, int32(status))
-		return
+		return status
 	}
 	r := filterv1.NewReader(operations)
 	for r.Len() > 0 {
 		perform(in, ex, r.Operation())
 	}
-	answer(stack, int32(filterv1.StatusOK))
+	return filterv1.StatusOK
 }
 
 // check decodes operations and says whether all of them may be performed.
