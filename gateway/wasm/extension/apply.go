@@ -3,6 +3,7 @@ package extension
 import (
 	"fmt"
 	"strings"
+	"unsafe"
 
 	filterv1 "gatehouse.example/pluginspec/filter/v1"
 
@@ -13,7 +14,12 @@ import (
 // maxOperations bounds one apply; a request has at most a few hundred fields.
 const maxOperations = 4096
 
-// apply makes all changes or none: the list is decoded twice, first to check.
+// keptOperations is how many decoded operations are kept from checking to
+// performing; what is more than most filters have is decoded again.
+const keptOperations = 12
+
+// apply makes all changes or none: the list is decoded and checked as a whole
+// first.
 func apply(in *guest.Instance, mem guest.Memory, stack []uint64) {
 	ex := in.MustExchange()
 	if in.Phase != guest.Requesting {
@@ -24,72 +30,93 @@ func apply(in *guest.Instance, mem guest.Memory, stack []uint64) {
 }
 
 func applyAll(in *guest.Instance, ex *exchange.Exchange, operations []byte) filterv1.Status {
-	if status := check(in, ex, operations); status != filterv1.StatusOK {
-		return status
-	}
+	var kept [keptOperations]filterv1.Operation
 	r := filterv1.NewReader(operations)
-	for r.Len() > 0 {
-		perform(in, ex, r.Operation())
-	}
-	return filterv1.StatusOK
-}
-
-// check decodes operations and says whether all of them may be performed.
-func check(in *guest.Instance, ex *exchange.Exchange, operations []byte) filterv1.Status {
-	r := filterv1.NewReader(operations)
-	replies := 0
-	for count := 0; r.Len() > 0; count++ {
+	rest := r
+	count, replies := 0, 0
+	for ; r.Len() > 0; count++ {
 		o := r.Operation()
 		if !r.OK() || count == maxOperations {
 			return in.Refuse(filterv1.StatusBadArgument, fmt.Sprintf("operation %d is malformed", count))
 		}
-		why := ""
-		switch o.Op {
-		case filterv1.OpSetHeader, filterv1.OpAddHeader, filterv1.OpRemoveHeader:
-			why = checkField(o)
-			if name := in.Intern(o.Name); why == "" && !in.Visible(name) {
-				return in.NotGranted(guest.CredentialGrant(name))
-			}
-			if why == "" && strings.EqualFold(in.Intern(o.Name), "Host") {
-				why = "Host is not a header field to change"
-			}
-		case filterv1.OpSetResponseHeader, filterv1.OpAddResponseHeader, filterv1.OpRemoveResponseHeader, filterv1.OpMergeResponseHeader:
-			why = checkField(o)
-		case filterv1.OpSetAttribute:
-			if name := string(o.Name); name == "" || name[0] == 0 || strings.HasPrefix(name, "claim.") {
-				why = "attributes without a name and claim.* are the host's"
-			}
-		case filterv1.OpSetMethod:
-			if !exchange.ValidFieldName(in.Intern(o.Name)) {
-				why = "the method is not a token"
-			}
-		case filterv1.OpSetURI:
-			// On a copy: the request itself must not change yet.
-			probe := exchange.Request{}
-			if err := probe.SetURI(string(o.Name)); err != nil {
-				why = err.Error()
-			}
-		case filterv1.OpReply:
+		if o.Op == filterv1.OpReply {
 			replies++
-			why = checkReply(in, o, replies)
 		}
-		if why != "" {
-			return in.Refuse(filterv1.StatusBadArgument, fmt.Sprintf("operation %d: %s", count, why))
+		if status, why := check(in, &o, replies); status == filterv1.StatusNotGranted {
+			return in.NotGranted(why)
+		} else if status != filterv1.StatusOK {
+			return in.Refuse(status, fmt.Sprintf("operation %d: %s", count, why))
 		}
+		if count < keptOperations {
+			kept[count] = o
+			rest = r
+		}
+	}
+	for i := range min(count, keptOperations) {
+		perform(in, ex, &kept[i])
+	}
+	for rest.Len() > 0 {
+		o := rest.Operation()
+		perform(in, ex, &o)
 	}
 	return filterv1.StatusOK
 }
 
-func checkField(o filterv1.Operation) string {
-	if len(o.Name) == 0 {
+// check says whether o may be performed: why not, or the grant that it lacks.
+// replies is how many replies there are up to o.
+func check(in *guest.Instance, o *filterv1.Operation, replies int) (status filterv1.Status, why string) {
+	switch o.Op {
+	case filterv1.OpSetHeader, filterv1.OpAddHeader, filterv1.OpRemoveHeader:
+		why = checkField(o.Name, o.Value)
+		switch name := view(o.Name); {
+		case why != "":
+		case !in.Visible(name):
+			return filterv1.StatusNotGranted, guest.CredentialGrant(name)
+		case strings.EqualFold(name, "Host"):
+			why = "Host is not a header field to change"
+		}
+	case filterv1.OpSetResponseHeader, filterv1.OpAddResponseHeader, filterv1.OpRemoveResponseHeader, filterv1.OpMergeResponseHeader:
+		why = checkField(o.Name, o.Value)
+	case filterv1.OpSetAttribute:
+		if name := view(o.Name); name == "" || name[0] == 0 || strings.HasPrefix(name, "claim.") {
+			why = "attributes without a name and claim.* are the host's"
+		}
+	case filterv1.OpSetMethod:
+		if !exchange.ValidFieldName(view(o.Name)) {
+			why = "the method is not a token"
+		}
+	case filterv1.OpSetURI:
+		// On a copy: the request itself must not change yet.
+		probe := exchange.Request{}
+		if err := probe.SetURI(string(o.Name)); err != nil {
+			why = err.Error()
+		}
+	case filterv1.OpReply:
+		why = checkReply(in, o, replies)
+	}
+	if why != "" {
+		return filterv1.StatusBadArgument, why
+	}
+	return filterv1.StatusOK, ""
+}
+
+// view is p as a string, which must not outlive the call of the host function.
+func view(p []byte) string { return unsafe.String(unsafe.SliceData(p), len(p)) }
+
+func checkField(name, value []byte) string {
+	if len(name) == 0 {
 		return "a header without a name"
 	}
-	for _, c := range o.Name {
+	for _, c := range name {
 		if !tokenByte[c] {
 			return "the header's name is not a token"
 		}
 	}
-	for _, c := range o.Value {
+	return checkValue(value)
+}
+
+func checkValue(value []byte) string {
+	for _, c := range value {
 		if (c < ' ' && c != '\t') || c == 0x7f {
 			return "the header's value holds a control byte"
 		}
@@ -97,7 +124,7 @@ func checkField(o filterv1.Operation) string {
 	return ""
 }
 
-func checkReply(in *guest.Instance, o filterv1.Operation, replies int) string {
+func checkReply(in *guest.Instance, o *filterv1.Operation, replies int) string {
 	switch {
 	case replies > 1 || in.Answered:
 		return "the request is answered already"
@@ -106,7 +133,7 @@ func checkReply(in *guest.Instance, o filterv1.Operation, replies int) string {
 	case int64(len(o.Value)) > in.Filter.MaxBodyBytes:
 		return "the reply's body is too large"
 	}
-	return checkField(filterv1.Operation{Name: []byte{'x'}, Value: o.Name})
+	return checkValue(o.Name)
 }
 
 // tokenByte holds the bytes of a token (RFC 9110 §5.6.2).
@@ -117,7 +144,7 @@ var tokenByte = func() (table [256]bool) {
 	return table
 }()
 
-func perform(in *guest.Instance, ex *exchange.Exchange, o filterv1.Operation) {
+func perform(in *guest.Instance, ex *exchange.Exchange, o *filterv1.Operation) {
 	deferred := func(op exchange.HeaderOp) {
 		ex.DeferResponseHeader(exchange.HeaderChange{Op: op, Name: in.Intern(o.Name), Value: in.Intern(o.Value)})
 	}
@@ -147,7 +174,7 @@ func perform(in *guest.Instance, ex *exchange.Exchange, o filterv1.Operation) {
 	}
 }
 
-func reply(in *guest.Instance, ex *exchange.Exchange, o filterv1.Operation) {
+func reply(in *guest.Instance, ex *exchange.Exchange, o *filterv1.Operation) {
 	in.Answered = true
 	ex.Response.Status = int(o.Status)
 	ex.Response.Header.Reset()

@@ -59,7 +59,7 @@ func TestCheckRefuses(t *testing.T) {
 	} {
 		in, ex := newInstance(), &exchange.Exchange{}
 		in.Begin(t.Context(), ex)
-		if got := check(in, ex, c.ops); got != c.want {
+		if got := applyAll(in, ex, c.ops); got != c.want {
 			t.Errorf("%s: %s, want %s (%s)", c.name, got, c.want, in.LastError)
 		}
 		if c.want != filterv1.StatusOK && in.LastError == "" {
@@ -68,8 +68,26 @@ func TestCheckRefuses(t *testing.T) {
 	}
 	in, ex := newInstance(filterv1.GrantSensitiveHeaders), &exchange.Exchange{}
 	in.Begin(t.Context(), ex)
-	if got := check(in, ex, op(filterv1.OpSetHeader, "Authorization", "Bearer x")); got != filterv1.StatusOK {
+	if got := applyAll(in, ex, op(filterv1.OpSetHeader, "Authorization", "Bearer x")); got != filterv1.StatusOK {
 		t.Errorf("with the grant: %s", got)
+	}
+}
+
+// TestApplyIsAllOrNone puts what is refused behind more than is kept decoded.
+func TestApplyIsAllOrNone(t *testing.T) {
+	for _, n := range []int{0, 1, keptOperations - 1, keptOperations, keptOperations + 1, 3 * keptOperations} {
+		var ops []byte
+		for range n {
+			ops = append(ops, op(filterv1.OpAddHeader, "X-A", "b")...)
+		}
+		in, ex := newInstance(), &exchange.Exchange{}
+		in.Begin(t.Context(), ex)
+		if s := applyAll(in, ex, append(ops[:len(ops):len(ops)], op(filterv1.OpAddHeader, "X-A", "\n")...)); s != filterv1.StatusBadArgument || ex.Request.Header.Len() != 0 {
+			t.Errorf("%d good ones before: %s, %d made", n, s, ex.Request.Header.Len())
+		}
+		if s := applyAll(in, ex, append(ops, op(filterv1.OpSetMethod, "PUT")...)); s != filterv1.StatusOK || ex.Request.Header.Len() != n || ex.Request.Method != "PUT" {
+			t.Errorf("%d: %s, %d made", n, s, ex.Request.Header.Len())
+		}
 	}
 }
 
@@ -83,15 +101,11 @@ func FuzzApply(f *testing.F) {
 		in, ex := newInstance(), &exchange.Exchange{}
 		ex.Request.Header.Add("Authorization", "Bearer secret")
 		in.Begin(t.Context(), ex)
-		if check(in, ex, data) != filterv1.StatusOK {
+		if applyAll(in, ex, data) != filterv1.StatusOK {
 			if !reflect.DeepEqual(ex.Response, exchange.Response{}) || ex.Request.Header.Len() != 1 {
 				t.Error("a refused list has changed the exchange")
 			}
 			return
-		}
-		r := filterv1.NewReader(data)
-		for r.Len() > 0 {
-			perform(in, ex, r.Operation())
 		}
 		ex.ApplyDeferred()
 		if ex.Request.Header.Get("Authorization") != "Bearer secret" {

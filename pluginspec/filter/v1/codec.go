@@ -73,12 +73,15 @@ func (r *Reader) Uint32() uint32 {
 
 // Bytes returns the next string's bytes.
 func (r *Reader) Bytes() []byte {
-	n := r.Uint32()
-	if uint64(n) > uint64(len(r.rest)) {
-		r.bad, r.rest = true, nil
-		return nil
+	if p := r.rest; len(p) >= 4 {
+		n := uint64(binary.LittleEndian.Uint32(p))
+		if p = p[4:]; n <= uint64(len(p)) {
+			r.rest = p[n:]
+			return p[:n:n]
+		}
 	}
-	return r.Take(int(n))
+	r.bad, r.rest = true, nil
+	return nil
 }
 
 // Operation is one decoded operation of apply. Its fields share memory with
