@@ -35,9 +35,13 @@ func params(types ...api.ValueType) []api.ValueType { return types }
 
 // Instantiate adds the host module to runtime.
 func Instantiate(ctx context.Context, runtime wazero.Runtime) error {
+	return guest.Export(ctx, runtime, Module, functions())
+}
+
+func functions() []guest.Function {
 	two, three, five := params(i32, i32), params(i32, i32, i32), params(i32, i32, i32, i32, i32)
 	one, long := params(i32), params(i64)
-	return guest.Export(ctx, runtime, Module, []guest.Function{
+	return []guest.Function{
 		{Name: "enable_features", Params: one, Results: one, Call: enableFeatures},
 		{Name: "get_config", Params: two, Results: one, Call: getConfig},
 		{Name: "log", Params: three, Call: logLine},
@@ -60,7 +64,7 @@ func Instantiate(ctx context.Context, runtime wazero.Runtime) error {
 		{Name: "write_body", Params: three, Call: writeBody},
 		{Name: "get_status_code", Results: one, Call: getStatusCode},
 		{Name: "set_status_code", Params: one, Call: setStatusCode},
-	})
+	}
 }
 
 // mustBeforeNext traps once the request has gone on: then it is not the
