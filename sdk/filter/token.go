@@ -17,9 +17,9 @@ type Issuer struct {
 	// this gateway stands in front of, of which only Audience and
 	// RequiredClaims are asked. Where neither of JWKSURI, JWKSFile and
 	// Introspection is given, its keys are found by its metadata.
-	Issuer string `json:"issuer" doc:"issuer identifier; self is Gatehouse's own"`
+	Issuer string `json:"issuer" required:"true" doc:"issuer identifier; self is Gatehouse's own"`
 	// Audience lists the audiences of which a token has to name one.
-	Audience []string `json:"audience" doc:"a token has to name one of these"`
+	Audience []string `json:"audience" required:"true" doc:"a token has to name one of these"`
 	// JWKSURI is where its keys are.
 	JWKSURI string `json:"jwks_uri" doc:"URL of its key set; default: what its metadata says"`
 	// JWKSFile is a file that holds its keys; it is read again when it changes.
@@ -46,11 +46,11 @@ type Issuer struct {
 // Introspection is an endpoint that says whether tokens are active (RFC 7662).
 type Introspection struct {
 	// Endpoint is its URL.
-	Endpoint string `json:"endpoint" doc:"URL of the introspection endpoint"`
+	Endpoint string `json:"endpoint" required:"true" doc:"URL of the introspection endpoint"`
 	// ClientID is the client that the gateway asks as (client_secret_basic).
-	ClientID string `json:"client_id" doc:"client that the gateway asks as"`
+	ClientID string `json:"client_id" required:"true" doc:"client that the gateway asks as"`
 	// ClientSecretFile is a file that holds the client's secret.
-	ClientSecretFile string `json:"client_secret_file" doc:"file that holds the client's secret"`
+	ClientSecretFile string `json:"client_secret_file" required:"true" doc:"file that holds the client's secret"`
 	// Cache is how long an answer counts, never past the token's end; nil means
 	// 30 seconds, zero asks each time. A revocation shows after that time.
 	Cache *Duration `json:"cache" doc:"how long an answer counts; default: 30s"`
