@@ -1,9 +1,11 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -27,7 +29,43 @@ func (g *Gateway) FilterError(name string, err error) error {
 	for i, line := range lines {
 		all[i] = g.ErrorAt(g.places.below(entry, line), fmt.Errorf("filter %q: %s", name, line))
 	}
-	return errors.Join(all...)
+	return Join(all...)
+}
+
+// Join joins errors as errors.Join does, in the order of their places in the
+// file; those without a place come first.
+func Join(errs ...error) error {
+	var flat []error
+	for _, err := range errs {
+		flat = append(flat, flatten(err)...)
+	}
+	slices.SortStableFunc(flat, func(a, b error) int {
+		one, other := placeOf(a), placeOf(b)
+		return cmp.Or(cmp.Compare(one.line, other.line), cmp.Compare(one.column, other.column))
+	})
+	return errors.Join(flat...)
+}
+
+func flatten(err error) []error {
+	if err == nil {
+		return nil
+	}
+	joined, ok := err.(interface{ Unwrap() []error }) //nolint:errorlint // only what is joined at the top
+	if !ok {
+		return []error{err}
+	}
+	var flat []error
+	for _, e := range joined.Unwrap() {
+		flat = append(flat, flatten(e)...)
+	}
+	return flat
+}
+
+func placeOf(err error) place {
+	if e, ok := errors.AsType[*errorAt](err); ok {
+		return e.at
+	}
+	return place{}
 }
 
 // below returns the deepest path below entry that line names and the file has.

@@ -1,9 +1,7 @@
 package config
 
 import (
-	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 
 	"github.com/goccy/go-yaml/ast"
@@ -197,17 +195,11 @@ func (ps *problems) add(path, format string, args ...any) {
 }
 
 func (ps *problems) err() error {
-	slices.SortStableFunc(ps.list, func(a, b *errorAt) int {
-		if a.at.line != b.at.line {
-			return a.at.line - b.at.line
-		}
-		return a.at.column - b.at.column
-	})
 	all := make([]error, len(ps.list))
 	for i, e := range ps.list {
 		all[i] = e
 	}
-	return errors.Join(all...)
+	return Join(all...)
 }
 
 // ErrorAt returns an error whose text starts with the file, line and column of

@@ -15,16 +15,20 @@ import (
 //
 // # Errors
 //
-// One line for each thing that is wrong, with file, line and column.
+// One line for each thing that is wrong, with file, line and column, in the
+// order of the file. The configuration is returned with them if it could be
+// read.
 func Check(ctx context.Context, o Options) (*config.Gateway, error) {
-	m, err := New(ctx, o)
+	g, err := config.Load(o.File)
 	if err != nil {
 		return nil, err
 	}
-	defer m.Close()
-	s := m.Acquire()
-	defer s.Release()
-	return s.Config, checkCertificates(s.Config)
+	certificates := checkCertificates(g)
+	m, err := New(ctx, o)
+	if err == nil {
+		m.Close()
+	}
+	return g, config.Join(certificates, err)
 }
 
 // checkCertificates loads those that the file names, as the next start does.

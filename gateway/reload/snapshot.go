@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"sync/atomic"
 	"time"
@@ -130,7 +129,7 @@ func (m *Manager) assemble(ctx context.Context, s *Snapshot) error {
 		}
 		s.Routes = append(s.Routes, route)
 	}
-	return errors.Join(all...)
+	return config.Join(all...)
 }
 
 func (m *Manager) assembleFilters(ctx context.Context, s *Snapshot) (map[string]filter.Filter, error) {
@@ -148,7 +147,7 @@ func (m *Manager) assembleFilters(ctx context.Context, s *Snapshot) (map[string]
 		s.parts = append(s.parts, p)
 		filters[spec.Name] = p.filter
 	}
-	return filters, errors.Join(all...)
+	return filters, config.Join(all...)
 }
 
 // filterPart returns the filter of spec, a copy that gets the module's bytes:

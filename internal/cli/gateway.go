@@ -42,12 +42,17 @@ func gatewayFile(cfg *config.Config, args []string) string {
 
 // checked is the result of `gatehouse gateway check`.
 type checked struct {
-	OK        bool      `json:"ok"`
-	File      string    `json:"file"`
-	Routes    int       `json:"routes"`
-	Filters   int       `json:"filters"`
-	Upstreams int       `json:"upstreams"`
-	Errors    []mistake `json:"errors,omitempty"`
+	OK   bool   `json:"ok"`
+	File string `json:"file"`
+	*numbers
+	Errors []mistake `json:"errors,omitempty"`
+}
+
+// numbers are nil where the file could not be read.
+type numbers struct {
+	Routes    int `json:"routes"`
+	Filters   int `json:"filters"`
+	Upstreams int `json:"upstreams"`
 }
 
 // mistake is one error of a configuration file. Line and Column are 0 where
@@ -81,7 +86,7 @@ func newGatewayCheck() *cobra.Command {
 		g, err := stack.CheckGateway(cmd.Context(), cfg, file, logger)
 		result := checked{OK: err == nil, File: file, Errors: mistakes(file, err)}
 		if g != nil {
-			result.Routes, result.Filters, result.Upstreams = len(g.Routes), len(g.Filters), len(g.Upstreams)
+			result.numbers = &numbers{Routes: len(g.Routes), Filters: len(g.Filters), Upstreams: len(g.Upstreams)}
 		}
 		if *out == outputJSON {
 			if printing := printJSON(cmd.OutOrStdout(), result); printing != nil {
