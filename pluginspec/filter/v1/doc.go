@@ -122,18 +122,58 @@
 //
 //	jwt_policy(json, json_len) → handle
 //
-// Says which tokens count: {"issuers":[{"issuer":"self","audience":["a"]}],
-// "claims":["tenant"]}. Only in gatehouse_start, needs the grant "jwt".
-// Negative: refused, see last_error.
+// Says which tokens count, and which of their claims become attributes:
+//
+//	{"issuers": [
+//	   {"issuer": "self", "audience": ["gatehouse"]},
+//	   {"issuer": "https://idp.example", "audience": ["shop"],
+//	    "jwks_uri": "https://idp.example/keys", "jwks_file": "",
+//	    "algorithms": ["ES256"], "types": ["at+jwt"], "leeway": "5s",
+//	    "required_claims": {"tenant": ["acme"], "org.id": []},
+//	    "roles_claim": "realm_access.roles",
+//	    "introspection": {"endpoint": "https://idp.example/introspect",
+//	      "client_id": "gateway", "client_secret_file": "/run/secret",
+//	      "cache": "30s", "allow_no_audience": false}}],
+//	 "claims": ["tenant"]}
+//
+// An issuer needs issuer and audience; "self" is Gatehouse's own, which takes
+// required_claims beside them and nothing else. A token's iss chooses the
+// issuer. Its keys are at jwks_uri, in jwks_file, or where its metadata says
+// (OpenID Connect Discovery, RFC 8414). algorithms are by default all of RS,
+// PS and ES256 to 512, and EdDSA; symmetric ones and "none" are refused, and a
+// key verifies the one algorithm that it is pinned to. types are the accepted
+// typ ("": none), by default that of access tokens (RFC 9068 §2.1). A claim of
+// required_claims must be there and have one of the values; an empty list
+// means any. Roles come from roles_claim alone. The scopes of other issuers
+// are their scope or scp, without those that stand for more than themselves.
+//
+// introspection (RFC 7662) is asked about tokens that are not three parts in
+// base64url, and about all where neither jwks_uri nor jwks_file is given. One
+// issuer of a policy may have it. An answer counts for cache, never past the
+// token's end.
+//
+// A name of a claim is a member of the claims, or members with dots between
+// them. Strings, numbers and booleans become text; a list of them its items
+// with commas between, without those that hold a comma.
+//
+// URLs, issuers whose metadata is needed, and files must stand, word for word,
+// in the operator's configuration of the filter. Only in gatehouse_start, needs
+// the grant "jwt". Negative: refused, see last_error, which begins with the
+// path of the field in the policy ("issuers/0/audience: ...").
 //
 //	jwt_verify(policy, token, token_len) → status
 //
 // Verifies an access token on the host (signature, issuer, audience, type,
-// expiry, revocation). token_len 0 means the request's own Authorization:
+// times, revocation). token_len 0 means the request's own Authorization:
 // Bearer, which the guest need not see. With [StatusOK] the host has set the
-// request's principal, and the policy's claims as attributes "claim.NAME".
-// [StatusAbsent]: there is none. [StatusConflict]: another credential has set
-// the principal already. Needs the grant "jwt".
+// request's principal, and the policy's claims as attributes "claim.NAME". A
+// principal of another issuer than "self" meets the route's requirements, but
+// no internal token is made for it: to our own services it is nobody.
+// [StatusAbsent]: there is none. [StatusConflict]: the request has two
+// Authorization fields, or another credential has set the principal already.
+// [StatusForbidden]: the token is bound to a key (cnf, or the scheme DPoP),
+// and bearer tokens alone are taken. [StatusUnavailable]: the issuer's keys or
+// its answer cannot be had. Needs the grant "jwt".
 //
 //	key_policy(json, json_len) → handle
 //
@@ -153,9 +193,9 @@
 //
 //	principal_get(field, field_len, buf, buf_limit) → len
 //
-// A field of the principal: kind, sub, client_id, sid, jti, scope (scopes
-// separated by spaces), roles (likewise), credential ("key" or "token"). -1
-// where there is none.
+// A field of the principal: kind, sub, iss (of another issuer's alone),
+// client_id, sid, jti, scope (scopes separated by spaces), roles (likewise),
+// credential ("key" or "token"). -1 where there is none.
 //
 //	attribute_get(name, name_len, buf, buf_limit) → len
 //
