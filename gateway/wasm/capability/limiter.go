@@ -92,7 +92,10 @@ func (l *Limiter) Take(ctx context.Context, p *LimitPolicy, key []byte, cost uin
 	if !p.shared {
 		return l.take(p, key, cost, states)
 	}
-	if l.store.Take(ctx, p, key, cost, states) == nil {
+	// Of its own, so that the caller's need not be on the heap for the others.
+	shared := make([]Limit, len(states))
+	if l.store.Take(ctx, p, key, cost, shared) == nil {
+		copy(states, shared)
 		return verdictOf(states)
 	}
 	// The store has counted and told of the error.

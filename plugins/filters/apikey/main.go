@@ -1,40 +1,110 @@
 // Command apikey is the built-in filter that authenticates requests by API key.
 //
-// The key is read and verified by the gateway (key_verify); the filter decides
-// what its absence or refusal means and never sees it.
+// The key is read and verified by the gateway (key_verify), which takes it out
+// of the request; the filter decides what its absence or refusal means, from
+// where a key may be used and how often, and never sees it.
 package main
 
-import "gatehouse.example/sdk/filter"
+import (
+	"strconv"
+	"time"
 
-// Config has no fields: the key is in X-API-Key.
-type Config struct{}
+	"gatehouse.example/sdk/filter"
+)
 
-type apikey struct{ keys *filter.Keys }
+type apikey struct {
+	keys      *filter.Keys
+	scopes    string // for the challenge, separated by spaces
+	addresses []network
+	quota     *filter.Limit // nil where there is none
+	names     []string      // of the quota's windows, quoted
+	policies  string        // the RateLimit-Policy value
 
-func newFilter(s *filter.Setup, _ Config) (*apikey, error) {
-	keys, err := s.Keys(filter.KeyPolicy{Header: "X-API-Key"})
-	if err != nil {
-		return nil, err
-	}
-	return &apikey{keys}, nil
+	buf, state []byte // reused
 }
 
 // HandleRequest lets a request without a key pass: whether somebody has to act
 // is the route's require.
 func (f *apikey) HandleRequest(r *filter.Request) filter.Action {
-	switch r.VerifyKey(f.keys) {
-	case filter.StatusOK, filter.StatusAbsent:
+	switch status := r.VerifyKey(f.keys); status {
+	case filter.StatusOK:
+		return f.use(r)
+	case filter.StatusAbsent:
 		return filter.Next
 	case filter.StatusConflict:
 		return r.Problem(400, "Bad Request", "several_credentials", "Send an access token or an API key, not both.")
 	case filter.StatusUnavailable:
 		r.SetResponseHeader("Retry-After", "1")
 		return r.Problem(503, "Service Unavailable", "unavailable", "API keys cannot be verified at the moment.")
+	case filter.StatusForbidden:
+		r.SetResponseHeader("WWW-Authenticate", `ApiKey realm="gatehouse", error="insufficient_scope", scope="`+f.scopes+`"`)
+		return r.Problem(403, "Forbidden", "insufficient_scope", "The API key lacks a scope that this needs.")
+	case filter.StatusExpired:
+		return refuse(r, "key_expired", "The API key has expired.")
+	case filter.StatusRevoked:
+		return refuse(r, "key_invalid", "The API key has been revoked.")
 	default:
-		r.SetResponseHeader("WWW-Authenticate", `ApiKey realm="gatehouse", error="invalid_key"`)
-		return r.Problem(401, "Unauthorized", "key_invalid", "The API key is unknown, expired or revoked.")
+		return refuse(r, "key_invalid", "The API key is unknown, expired or revoked.")
 	}
 }
+
+func refuse(r *filter.Request, code, detail string) filter.Action {
+	why := `ApiKey realm="gatehouse", error="invalid_key"`
+	if code == "key_expired" {
+		why = `ApiKey realm="gatehouse", error="expired_key"`
+	}
+	r.SetResponseHeader("WWW-Authenticate", why)
+	return r.Problem(401, "Unauthorized", code, detail)
+}
+
+// use says whether a good key may be used from here, and now.
+func (f *apikey) use(r *filter.Request) filter.Action {
+	if len(f.addresses) > 0 && !contains(f.addresses, r.SourceIP()) {
+		return r.Problem(403, "Forbidden", "address_not_allowed", "The API key may not be used from this address.")
+	}
+	if f.quota == nil {
+		return filter.Next
+	}
+	id, _ := r.Principal("jti")
+	f.buf = append(f.buf[:0], id...)
+	status := f.quota.Take(f.buf, 1)
+	if status == filter.StatusUnavailable {
+		r.SetResponseHeader("Retry-After", "1")
+		return r.Problem(503, "Service Unavailable", "unavailable", "The quota of API keys cannot be counted at the moment.")
+	}
+	retry := f.describe(r)
+	if status == filter.StatusOK {
+		return filter.Next
+	}
+	f.buf = strconv.AppendInt(f.buf[:0], seconds(retry), 10)
+	r.SetResponseHeaderBytes("Retry-After", f.buf)
+	return r.Problem(429, "Too Many Requests", "quota_exceeded", "The quota of this API key is used up; try again later.")
+}
+
+// describe adds the quota to RateLimit and RateLimit-Policy, which another
+// filter may have set as well: lists (RFC 9651 §3.1) of several fields are one.
+func (f *apikey) describe(r *filter.Request) (retry time.Duration) {
+	state := f.state[:0]
+	for i, name := range f.names {
+		taken := f.quota.Window(i)
+		if i > 0 {
+			state = append(state, ", "...)
+		}
+		state = strconv.AppendUint(append(append(state, name...), ";r="...), uint64(taken.Remaining), 10)
+		reset := taken.Reset
+		if taken.Retry > 0 {
+			reset, retry = taken.Retry, max(retry, taken.Retry)
+		}
+		state = strconv.AppendInt(append(state, ";t="...), seconds(reset), 10)
+	}
+	f.state = state
+	r.AddResponseHeader("RateLimit-Policy", f.policies)
+	r.AddResponseHeaderBytes("RateLimit", state)
+	return retry
+}
+
+// seconds rounds up and is at least one.
+func seconds(d time.Duration) int64 { return max(1, int64((d+time.Second-1)/time.Second)) }
 
 var _ = filter.Register("apikey", newFilter, filter.Needs("key"))
 

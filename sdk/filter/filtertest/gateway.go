@@ -262,8 +262,8 @@ func (g *gateway) VerifyKey(policy int32, key string) filterv1.Status {
 		switch {
 		case len(found) == 0:
 			return filterv1.StatusAbsent
-		case len(found) > 1:
-			return filterv1.StatusConflict
+		case slices.ContainsFunc(found, func(k string) bool { return k == "" || k != found[0] }):
+			return filterv1.StatusInvalid
 		}
 		key = found[0]
 	}
