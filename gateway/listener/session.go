@@ -208,9 +208,6 @@ func (s *session) write(fc *fasthttp.RequestCtx) {
 			out.Header.Add(f.Name, f.Value)
 		}
 	}
-	if noContent(resp.Status) && !resp.Body.Empty() {
-		resp.Body.SetBytes(nil)
-	}
 	if resp.Close || (s.upload != nil && !s.upload.ended.Load()) {
 		s.conn.linger.Store(true)
 	}

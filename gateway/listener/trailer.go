@@ -1,7 +1,6 @@
 package listener
 
 import (
-	"net/http"
 	"strings"
 
 	"github.com/valyala/fasthttp"
@@ -55,10 +54,4 @@ func (s *session) addTrailers(out *fasthttp.Response) {
 
 func (s *session) trailerFits(name string) bool {
 	return exchange.ValidFieldName(name) && !exchange.ForbiddenTrailer(name) && !s.ex.Response.Header.Has(name)
-}
-
-// noContent reports whether a status is followed by no body, whoever made one
-// (RFC 9110 §15.3.5, §15.4.5).
-func noContent(status int) bool {
-	return status == http.StatusNoContent || status == http.StatusNotModified
 }
