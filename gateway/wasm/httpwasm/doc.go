@@ -2,10 +2,11 @@
 // (https://http-wasm.io/http-handler-abi/): the module http_handler with its
 // functions, on an Exchange.
 //
-// It differs from net/http hosts where those lose data: a request body that a
-// guest reads stays there for the upstream, whether or not the guest enabled
-// buffer_request. It calls no guest (gateway/wasm does) and knows nothing of
-// gatehouse_v1.
+// It differs from net/http hosts where those lose data or could be abused: a
+// request body that a guest reads stays there for the upstream, whether or not
+// the guest enabled buffer_request. RATIONALE.md lists what was decided where
+// the ABI leaves it open. It calls no guest (gateway/wasm does) and knows
+// nothing of gatehouse_v1.
 package httpwasm
 
 import (
