@@ -167,7 +167,7 @@ func startGuest(t testing.TB, binary []byte, config string, about *fuel.Module) 
 func exportsOf(c wazero.CompiledModule) map[string]string {
 	e := make(map[string]string)
 	for n, f := range c.ExportedFunctions() {
-		e[n] = fmt.Sprint(f.ParamTypes(), f.ResultTypes())
+		e[n] = fmt.Sprintf("%x %x", f.ParamTypes(), f.ResultTypes())
 	}
 	for n, m := range c.ExportedMemories() {
 		most, bounded := m.Max()

@@ -24,7 +24,7 @@ const (
 )
 
 // sectionOrder is the order in which sections stand in a module.
-var sectionOrder = [...]byte{ //nolint:gochecknoglobals // a table, never written
+var sectionOrder = [...]byte{ // a table, never written
 	sectionType, sectionImport, sectionFunction, sectionTable, sectionMemory, sectionGlobal,
 	sectionExport, sectionStart, sectionElement, sectionDataCount, sectionCode, sectionData,
 }

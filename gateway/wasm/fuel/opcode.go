@@ -74,7 +74,7 @@ const (
 )
 
 // immediates are what follows each operator of one byte.
-var immediates = [256]immediate{ //nolint:gochecknoglobals // a table, never written
+var immediates = [256]immediate{ // a table, never written
 	opUnreachable: immSpecial, opNop: immNone,
 	opBlock: immSpecial, opLoop: immSpecial, opIf: immSpecial, opElse: immSpecial, opEnd: immSpecial,
 	opBr: immSpecial, opBrIf: immSpecial, opBrTable: immSpecial, opReturn: immSpecial,

@@ -19,6 +19,7 @@ const plenty = 1 << 40
 // running is an instance of a module under construction.
 type running struct {
 	module api.Module
+	code   wazero.CompiledModule
 	calls  *[]string // of imports
 	names  []string  // of the globals to compare
 	fuel   api.MutableGlobal
@@ -64,7 +65,7 @@ func instantiate(r wazero.Runtime, binary []byte, names []string, about *fuel.Mo
 }
 
 func instantiateCompiled(r wazero.Runtime, c wazero.CompiledModule, names []string, about *fuel.Module) (in *running, err error) {
-	in = &running{calls: new([]string), names: names}
+	in = &running{calls: new([]string), names: names, code: c}
 	ctx := context.WithValue(context.Background(), callsKey{}, in.calls)
 	if in.module, err = r.InstantiateModule(ctx, c, wazero.NewModuleConfig().WithName("").WithStartFunctions()); err != nil {
 		return nil, err
@@ -77,7 +78,10 @@ func instantiateCompiled(r wazero.Runtime, c wazero.CompiledModule, names []stri
 	return in, nil
 }
 
-func (in *running) close() { _ = in.module.Close(context.Background()) }
+func (in *running) close() {
+	_ = in.module.Close(context.Background())
+	_ = in.code.Close(context.Background())
+}
 
 // call calls an export with arguments that depend on round, and returns what
 // came of it in words.
