@@ -92,7 +92,7 @@ func (h *Host) newFilter(s filter.Spec, m *module, limits filter.Limits) (*wasmF
 			h.metrics.refused.WithLabelValues(s.Name, capability).Inc()
 		},
 		Limiter: h.options.Limiter, Tokens: h.options.Tokens, Keys: h.options.Keys,
-		MaxBodyBytes: limits.Body, HostTime: limits.HostTime,
+		MaxBodyBytes: limits.Body, HostTime: limits.HostTime, Shares: h.shares,
 	}
 	var err error
 	if err = h.services.lend(f.shared, &s, limits); err != nil {
@@ -216,7 +216,9 @@ func (f *wasmFilter) failed(i *instance, err error) error {
 		reason = t.reason
 	}
 	f.host.metrics.traps.WithLabelValues(f.name, reason).Inc()
-	f.failures.Line(slog.LevelError, "filter trapped", "reason", err.Error())
+	if reason != reasonGone {
+		f.failures.Line(slog.LevelError, "filter trapped", "reason", err.Error())
+	}
 	i.End()
 	f.host.background.Go(func() {
 		// However many traps somebody provokes, they take only so much.

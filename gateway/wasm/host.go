@@ -22,6 +22,7 @@ import (
 	"gatehouse.example/gateway/filter"
 	"gatehouse.example/gateway/wasm/capability"
 	"gatehouse.example/gateway/wasm/extension"
+	"gatehouse.example/gateway/wasm/guest"
 	"gatehouse.example/gateway/wasm/httpwasm"
 	"gatehouse.example/gateway/wasm/source"
 )
@@ -96,6 +97,8 @@ type Host struct {
 	// for each that is at it.
 	background sync.WaitGroup
 	mending    chan struct{}
+	// shares are the processors for guests that run on.
+	shares guest.Shares
 
 	mu      sync.Mutex
 	modules map[moduleKey]*module
@@ -119,6 +122,7 @@ func New(ctx context.Context, o Options) (*Host, error) {
 	h := &Host{
 		options: o, modules: make(map[moduleKey]*module), metrics: newMetrics(o.Registry), services: newServices(&o),
 		mending: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)),
+		shares:  make(guest.Shares, max(1, runtime.GOMAXPROCS(0)/2)),
 		imports: make(map[string]map[string]string),
 	}
 	if o.CacheDir == "" {
@@ -138,7 +142,7 @@ func New(ctx context.Context, o Options) (*Host, error) {
 	h.runtime = wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfig().
 		WithCompilationCache(h.cache).
 		WithDebugInfoEnabled(false))
-	err := errors.Join(instantiateWASI(ctx, h.runtime), httpwasm.Instantiate(ctx, h.runtime), extension.Instantiate(ctx, h.runtime))
+	err := errors.Join(guest.ExportRefill(ctx, h.runtime), instantiateWASI(ctx, h.runtime), httpwasm.Instantiate(ctx, h.runtime), extension.Instantiate(ctx, h.runtime))
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("start WebAssembly runtime: %w", err), h.Close(ctx))
 	}

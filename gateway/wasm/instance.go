@@ -65,6 +65,7 @@ func (f *wasmFilter) instantiate(ctx context.Context) (made *instance, err error
 	start := experimental.WithMemoryAllocator(in, allocator{limit: f.limits.Memory, refused: &i.memoryRefused})
 	mod, err := f.host.runtime.InstantiateModule(start, f.module.compiled, f.moduleConfig(in))
 	if err != nil {
+		in.Rest()
 		return nil, fmt.Errorf("instantiate: %w", i.trapped(err))
 	}
 	i.module, i.memory = mod, mod.Memory()
@@ -180,6 +181,7 @@ func (i *instance) call(f api.Function) error {
 	}
 	i.calls++
 	err := f.CallWithStack(i.Instance, i.stack[:])
+	i.Rest()
 	if !begun.IsZero() {
 		i.owner.metrics.duration.Observe(time.Since(begun).Seconds())
 	}
@@ -193,6 +195,7 @@ func (i *instance) call(f api.Function) error {
 }
 
 func (i *instance) close() {
+	i.Rest()
 	// A guest that has ended itself is closed already.
 	_ = i.module.Close(context.Background())
 }

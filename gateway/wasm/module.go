@@ -79,7 +79,7 @@ func (h *Host) acquireModule(ctx context.Context, binary []byte, limits *filter.
 // compile instruments and compiles a module, and checks what it asks for
 // before anything of it runs.
 func (h *Host) compile(ctx context.Context, m *module, binary []byte) error {
-	about, err := fuel.Instrument(binary, fuel.Options{MaxTableElements: m.key.tables, Start: m.key.start})
+	about, err := fuel.Instrument(binary, fuel.Options{MaxTableElements: m.key.tables, Start: m.key.start, Refill: true})
 	if err != nil {
 		return fmt.Errorf("compile: %w", err)
 	}

@@ -20,6 +20,7 @@ const (
 	reasonABI    = "abi"
 	reasonBody   = "body"
 	reasonTrap   = "trap"
+	reasonGone   = "gone" // the client, while the guest ran
 )
 
 // trap is a call that ended badly, in one line: what the guest said of it, or
@@ -44,6 +45,8 @@ func (i *instance) trapped(err error) error {
 	var exit *sys.ExitError
 	var broken guest.Trap
 	switch {
+	case errors.Is(err, guest.ErrGone):
+		return &trap{reason: reasonGone, text: guest.ErrGone.Error(), cause: guest.ErrGone}
 	case spent && i.Phase == guest.Starting:
 		return &trap{reason: reasonFuel, text: fmt.Sprintf("it used up its fuel for starting (%d units): limits.start_fuel", limits.StartFuel)}
 	case spent:

@@ -40,6 +40,9 @@ type patch struct {
 	node  int32 // to charge, of patchNode
 	depth int   // open blocks, with the function
 	shift uint8 // of the length, of patchLength and patchGrown
+	// index is the function that patchIndex names, which takes width bytes.
+	index uint32
+	width int
 }
 
 type patchKind uint8
@@ -50,6 +53,7 @@ const (
 	patchLength           // before a bulk operation: charge the top of the stack
 	patchGrow             // before memory.grow or table.grow: keep the top
 	patchGrown            // after it: charge what was kept, if it has grown
+	patchIndex            // in place of the index of a function
 	patchEnd              // before the end of the function
 )
 
@@ -173,6 +177,8 @@ func (b *body) index(op byte) {
 		}
 	case opTableSet:
 		b.module.changesTables = true
+	case opRefFunc:
+		b.renumber(at, i)
 	}
 }
 
@@ -188,11 +194,22 @@ func (b *body) call(op byte) {
 	case op == opCallIndirect && int64(index) >= int64(len(b.module.types)):
 		b.failAt(at, "call of type %d, which does not exist", index)
 	}
+	if op == opCall {
+		b.renumber(at, index)
+	}
 	b.charge(1)
 	// Imported functions are the host's, which bounds itself.
 	if op == opCallIndirect || int(index) >= b.module.importedFunctions {
 		b.calls = true
 		b.mark()
+	}
+}
+
+// renumber writes the index of a function that stands at an offset anew, if it
+// becomes another.
+func (b *body) renumber(at int, index uint32) {
+	if to := b.module.function(index); to != index && b.err == nil {
+		b.patches = append(b.patches, patch{at: at, kind: patchIndex, index: to, width: b.at - at})
 	}
 }
 

@@ -35,6 +35,16 @@ func Exhausted(now uint64) (fuel, depth bool) {
 	return int64(now) < 0, now&depthGuard != 0
 }
 
+// Left returns how many units the counter still holds; less than none where
+// more was burnt.
+func Left(now uint64) int64 { return int64(now) >> depthBits }
+
+// SetLeft returns the counter with so many units, which may be less than none.
+// The depth stays.
+func SetLeft(now uint64, units int64) uint64 {
+	return uint64(min(max(units, -MaxUnits), MaxUnits))<<depthBits | now&depthMask
+}
+
 // Charge returns the counter after the host has burnt units for the guest, as
 // for copying on its behalf. It never goes below what a guest can reach.
 func Charge(now uint64, units int64) uint64 {

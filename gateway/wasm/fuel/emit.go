@@ -58,7 +58,7 @@ func (b *body) emit(out []byte) []byte {
 	for i := range b.patches {
 		p := &b.patches[i]
 		out = append(out, b.b[from:p.at]...)
-		from = p.at
+		from = p.at + p.width
 		out = b.emitPatch(out, p, s)
 	}
 	out = append(out, opEnd)
@@ -75,6 +75,8 @@ func (b *body) emitPatch(out []byte, p *patch, s shape) []byte {
 		return b.emitNode(out, p.node, trap, s)
 	case patchReturn:
 		return b.emitAdd(out, s.weight)
+	case patchIndex:
+		return appendU32(out, p.index)
 	case patchLength:
 		out = append(out, opLocalTee)
 		out = appendU32(out, b.locals)
@@ -118,8 +120,8 @@ func (b *body) emitNode(out []byte, i int32, trap uint32, s shape) []byte {
 		out = b.emitGet(out)
 		out = append(out, opI64Const)
 		out = appendI64(out, exhausted)
-		out = append(out, opI64And, opI64Const, 0, opI64Ne, opBrIf)
-		return appendU32(out, trap)
+		out = append(out, opI64And, opI64Const, 0, opI64Ne)
+		return b.emitUsedUp(out, trap)
 	case n.loops:
 		return b.emitFuelCheck(out, trap)
 	}
@@ -160,6 +162,15 @@ func (b *body) emitAdd(out []byte, delta int64) []byte {
 
 // emitFuelCheck leaves for $trap if there is no fuel.
 func (b *body) emitFuelCheck(out []byte, trap uint32) []byte {
-	out = append(b.emitGet(out), opI64Const, 0, opI64LtS, opBrIf)
-	return appendU32(out, trap)
+	return b.emitUsedUp(append(b.emitGet(out), opI64Const, 0, opI64LtS), trap)
+}
+
+// emitUsedUp asks for more, or leaves for $trap, on the condition on the stack.
+func (b *body) emitUsedUp(out []byte, trap uint32) []byte {
+	if !b.module.options.Refill {
+		return appendU32(append(out, opBrIf), trap)
+	}
+	out = append(out, opIf, blockEmpty, opCall)
+	out = appendU32(out, b.module.refill())
+	return append(out, opEnd)
 }

@@ -46,6 +46,12 @@ func (m *module) appendBlockType(out, results []byte) []byte {
 	case 1:
 		return append(out, results[0])
 	}
+	return appendI64(out, int64(m.addType(results)))
+}
+
+// addType returns the index of the type of functions without parameters that
+// have such results.
+func (m *module) addType(results []byte) uint32 {
 	i, ok := m.blockTypes[string(results)]
 	if !ok {
 		if m.blockTypes == nil {
@@ -55,7 +61,7 @@ func (m *module) appendBlockType(out, results []byte) []byte {
 		m.blockTypes[string(results)] = i
 		m.addedTypes = append(m.addedTypes, results)
 	}
-	return appendI64(out, int64(i))
+	return i
 }
 
 // encode writes the instrumented module.
@@ -90,21 +96,18 @@ func (m *module) encode() ([]byte, error) {
 				}
 				return out
 			})
+		case sectionImport:
+			out = m.appendImports(out)
 		case sectionTable:
 			out = m.appendTables(out)
 		case sectionGlobal:
-			out = m.appendSection(out, id, len(m.globals)-m.importedGlobals, 1, func(out []byte) []byte {
-				out = appendI64(append(out, typeI64, 1, opI64Const), int64(m.options.Start))
-				return append(out, opEnd)
-			})
+			out = m.appendGlobals(out)
 		case sectionExport:
-			out = m.appendSection(out, id, len(m.exports), len(m.addedExports), func(out []byte) []byte {
-				for _, e := range m.addedExports {
-					out = append(appendU32(out, uint32(len(e.name))), e.name...)
-					out = appendU32(append(out, e.kind), e.index)
-				}
-				return out
-			})
+			out = m.appendExports(out)
+		case sectionStart:
+			out = m.appendStart(out)
+		case sectionElement:
+			out = m.appendElements(out)
 		default:
 			if r := m.parts[id]; m.found[id] {
 				out = appendU32(append(out, id), uint32(len(r.b)-r.at))

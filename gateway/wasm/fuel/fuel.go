@@ -33,6 +33,12 @@ type Options struct {
 	MaxLocals int
 	// MaxNesting bounds how deep blocks nest within a function.
 	MaxNesting int
+	// Refill lets the module ask for more: where the counter is used up it calls
+	// an import without parameters and results, [RefillModule] and [RefillName],
+	// which gives the counter more ([SetLeft]) and returns, or ends the call by
+	// a panic. A budget can so be given in slices, between which the host may let
+	// others have the processor.
+	Refill bool
 	// Start is the counter's value while the module is instantiated, as long as
 	// the host has not set it: what its start function may burn. Zero means
 	// Budget(DefaultStartUnits, DefaultStartDepth).
@@ -56,6 +62,12 @@ func (o *Options) complete() {
 		o.Start = Budget(DefaultStartUnits, DefaultStartDepth)
 	}
 }
+
+// The import that [Options.Refill] adds.
+const (
+	RefillModule = "gatehouse_fuel"
+	RefillName   = "refill"
+)
 
 // Module is an instrumented module and what a host needs to know of it.
 type Module struct {

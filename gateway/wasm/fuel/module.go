@@ -56,6 +56,7 @@ type module struct {
 	// addedExports name globals that are not exported, by their index.
 	addedExports []exportEntry
 	stateExports []string
+	refillType   uint32 // of the import, where there is one
 	// blockTypes are types that are added for blocks around bodies.
 	blockTypes map[string]uint32
 	addedTypes [][]byte
@@ -146,6 +147,9 @@ func (m *module) parseSections() error {
 		}
 	}
 	m.nameGlobals()
+	if m.options.Refill {
+		m.refillType = m.addType(nil)
+	}
 	return nil
 }
 

@@ -34,6 +34,7 @@ const (
 	opI64Shl       = 0x86
 	opI64ShrU      = 0x88
 	opI64ExtendU   = 0xad
+	opRefFunc      = 0xd2
 	opMisc         = 0xfc
 	opVector       = 0xfd
 )
@@ -87,7 +88,7 @@ var immediates = [256]immediate{ // a table, never written
 	0x3a: immMemory, 0x3b: immMemory, 0x3c: immMemory, 0x3d: immMemory, 0x3e: immMemory,
 	0x3f: immByte, opMemoryGrow: immSpecial,
 	opI32Const: immI32, opI64Const: immI64, 0x43: immFourBytes, 0x44: immEightBytes,
-	0xd0: immByte, 0xd1: immNone, 0xd2: immIndex,
+	0xd0: immByte, 0xd1: immNone, opRefFunc: immIndex,
 	opMisc: immSpecial, opVector: immSpecial,
 }
 

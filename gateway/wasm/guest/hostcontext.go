@@ -12,6 +12,7 @@ import (
 // by the first Done or Deadline, from which moment on everything that waits
 // within the same call shares what is left of the time.
 type hostContext struct {
+	guest   *Instance
 	request context.Context
 	limit   time.Duration
 
@@ -38,6 +39,7 @@ func (c *hostContext) arm() context.Context {
 		ctx, c.cancel = context.WithCancel(c.request)
 	}
 	c.armed.Store(&ctx)
+	c.guest.unshare()
 	return ctx
 }
 
@@ -67,7 +69,7 @@ func (c *hostContext) Value(key any) any { return c.current().Value(key) }
 // answer at hand leaves Done and Deadline alone, which allocate.
 func (in *Instance) HostContext() context.Context {
 	if in.waiting == nil {
-		in.waiting = &hostContext{}
+		in.waiting = &hostContext{guest: in}
 	}
 	if in.waiting.armed.Load() == nil {
 		in.waiting.request, in.waiting.limit = in.Request, in.Filter.HostTime

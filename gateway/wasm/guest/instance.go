@@ -62,6 +62,8 @@ type Filter struct {
 	HTTP *capability.HTTPCaller
 	// MaxBodyBytes bounds a body that the guest reads or writes.
 	MaxBodyBytes int64
+	// Shares are the processors for guests that run on; nil does not bound them.
+	Shares Shares
 	// HostTime bounds all waiting of one call into the guest; zero does not.
 	HostTime time.Duration
 }
@@ -201,6 +203,7 @@ func (in *Instance) Respond(ctx context.Context) {
 // End forgets the exchange.
 func (in *Instance) End() {
 	in.endWait()
+	in.unshare()
 	in.Phase, in.Exchange, in.Request = Idle, nil, in.Context
 	in.HTTPAnswer = nil
 	in.Bodies = [2]Body{}

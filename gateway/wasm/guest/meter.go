@@ -1,8 +1,13 @@
 package guest
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"math"
+	"runtime"
 
+	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
 
 	"gatehouse.example/gateway/wasm/fuel"
@@ -20,16 +25,27 @@ const (
 	settleUnits = 8 << 10
 )
 
+// SliceUnits is how much fuel a guest is given at a time, some 50 to 100
+// microseconds: machine code cannot be interrupted, so a guest that runs on
+// would keep its processor from everybody else, and the collector from all.
+const SliceUnits = 100_000
+
+// Shares are the processors that guests may hold together that run on beyond
+// their first slice. The others are left to those that are brief.
+type Shares chan struct{}
+
 // meter counts what a guest burns. The counter is the guest's own: the module
-// was instrumented to count it down (gateway/wasm/fuel).
+// was instrumented to count it down (gateway/wasm/fuel), and to ask for more.
 type meter struct {
 	counter api.MutableGlobal
-	budget  uint64
+	// units is what the call may burn, kept the part of it that the counter has
+	// not been given yet.
+	units, kept int64
 	// owed is what the host has done for the guest and not yet taken from the
 	// counter. Before there is a counter, all stays owed.
 	owed      int64
-	unmetered int64
 	crossings uint32
+	sharing   bool
 }
 
 // SetCounter gives the instance its module's counter. Until then the host's
@@ -40,9 +56,10 @@ func (in *Instance) SetCounter(counter api.MutableGlobal) { in.meter.counter = c
 // many calls.
 func (in *Instance) Refuel(units int64, depth int) {
 	m := &in.meter
-	m.budget, m.owed, m.crossings, m.unmetered = fuel.Budget(units, depth), 0, 0, units
+	slice := min(units, SliceUnits)
+	m.units, m.kept, m.owed, m.crossings = units, units-slice, 0, 0
 	if m.counter != nil {
-		m.counter.Set(m.budget)
+		m.counter.Set(fuel.Budget(slice, depth))
 	}
 }
 
@@ -57,21 +74,81 @@ func (in *Instance) Charge(units int64) {
 func (in *Instance) settle() {
 	m := &in.meter
 	if m.counter == nil {
-		if m.owed > m.unmetered {
+		if m.owed > m.units {
 			panic(errFuel)
 		}
 		return
 	}
-	now := fuel.Charge(m.counter.Get(), m.owed)
-	m.counter.Set(now)
-	m.owed = 0
-	if out, _ := fuel.Exhausted(now); out {
+	in.slice(m.counter.Get())
+}
+
+// Refill gives the guest its next slice, for which the module asks. It traps
+// where there is none, and where the guest's calls nest too deep.
+func (in *Instance) Refill() {
+	m := &in.meter
+	if m.counter == nil {
+		panic(errFuel) // of a start function, which is given all at once
+	}
+	now := m.counter.Get()
+	if _, deep := fuel.Exhausted(now); deep {
+		panic(errDepth)
+	}
+	in.slice(now)
+	in.pause()
+}
+
+// slice takes what is owed and gives the counter what a slice holds, from what
+// is left of the call's units.
+func (in *Instance) slice(now uint64) {
+	m := &in.meter
+	left := fuel.Left(now) + m.kept - m.owed
+	given := min(left, SliceUnits)
+	m.owed, m.kept = 0, left-given
+	m.counter.Set(fuel.SetLeft(now, given))
+	if left < 0 {
 		panic(errFuel)
 	}
 }
 
-// errFuel unwinds a host function; the host tells the reason by the counter.
-const errFuel = Trap("out of fuel")
+// pause lets others have the processor, and ends a call for which nobody waits
+// any more.
+func (in *Instance) pause() {
+	if err := in.Request.Err(); err != nil {
+		panic(fmt.Errorf("%w: %w", ErrGone, err))
+	}
+	switch shares := in.Filter.Shares; {
+	case shares == nil || in.meter.sharing:
+		runtime.Gosched()
+	default:
+		select {
+		case shares <- struct{}{}:
+			in.meter.sharing = true
+		case <-in.Request.Done():
+			panic(fmt.Errorf("%w: %w", ErrGone, in.Request.Err()))
+		}
+	}
+}
+
+// unshare gives the processor back at the end of a call, and before it waits.
+func (in *Instance) unshare() {
+	if in.meter.sharing {
+		in.meter.sharing = false
+		<-in.Filter.Shares
+	}
+}
+
+// Rest ends a call into the guest.
+func (in *Instance) Rest() { in.unshare() }
+
+// errFuel and errDepth unwind a host function; the host tells the reason by the
+// counter.
+const (
+	errFuel  = Trap("out of fuel")
+	errDepth = Trap("calls nest too deep")
+)
+
+// ErrGone ends a call whose request is over.
+var ErrGone = errors.New("nobody waits for the guest")
 
 // Burnt returns the units that the call has burnt since Refuel, and how often
 // it has called the host.
@@ -80,16 +157,17 @@ func (in *Instance) Burnt() (units int64, crossings uint32) {
 	if m.counter == nil {
 		return m.owed, m.crossings
 	}
-	return fuel.Spent(m.budget, m.counter.Get()) + m.owed, m.crossings
+	return m.units - m.kept - fuel.Left(m.counter.Get()) + m.owed, m.crossings
 }
 
 // Exhausted reports which limit the call has run into.
 func (in *Instance) Exhausted() (units, depth bool) {
 	m := &in.meter
 	if m.counter == nil {
-		return m.owed > m.unmetered, false
+		return m.owed > m.units, false
 	}
-	return fuel.Exhausted(m.counter.Get())
+	units, depth = fuel.Exhausted(m.counter.Get())
+	return units && m.kept <= 0, depth
 }
 
 // chargeBytes is Charge for copying n bytes.
@@ -101,4 +179,13 @@ func (in *Instance) cross() {
 		in.meter.crossings++
 	}
 	in.Charge(CrossingUnits)
+}
+
+// ExportRefill instantiates the import by which instrumented modules ask for
+// their next slice.
+func ExportRefill(ctx context.Context, runtime wazero.Runtime) error {
+	refill := api.GoFunc(func(ctx context.Context, _ []uint64) { From(ctx).Refill() })
+	_, err := runtime.NewHostModuleBuilder(fuel.RefillModule).NewFunctionBuilder().
+		WithGoFunction(refill, nil, nil).Export(fuel.RefillName).Instantiate(ctx)
+	return err
 }
