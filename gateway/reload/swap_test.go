@@ -57,7 +57,7 @@ func (b *buffer) Write(p []byte) (int, error) {
 func (b *buffer) count(s string) int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return strings.Count(b.Builder.String(), s)
+	return strings.Count(b.String(), s)
 }
 
 func noUpstream(config.Upstream) (*proxy.Upstream, error) { return nil, nil }
@@ -236,7 +236,7 @@ func TestModuleOfARefusedFileHeals(t *testing.T) {
 	g.replace("gateway.yaml", []byte(strings.Replace(swapped, "file:mine.wasm", "file:new/mine.wasm", 1)))
 	eventually(t, "refusal", func() bool { return g.reloads("failure") == 1 })
 	if g.log.count("gateway.yaml:3:10: filter") != 1 {
-		t.Errorf("the log does not say where:\n%s", g.log.Builder.String())
+		t.Errorf("the log does not say where:\n%s", g.log.String())
 	}
 	if g.answer() != 201 {
 		t.Error("the old filter is gone")
