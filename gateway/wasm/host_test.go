@@ -236,7 +236,7 @@ func TestBuildRefuses(t *testing.T) {
 		{"pin", filter.Spec{Module: "file:" + file, SHA256: strings.Repeat("0", 64)}, "the module's is " + hex.EncodeToString(sum[:])},
 		{"unknown grant", filter.Spec{Module: "file:" + file, Grants: []string{"root"}}, `"root" is unknown`},
 		{"needed grant", spec("jwt", ""), `the filter needs "jwt"`},
-		{"unknown field", spec("ratelimit", `{"limit":[]}`), "config/limit: unknown field; known: "},
+		{"unknown field", spec("ratelimit", `{"limits":[{"rate":5}],"limit":[]}`), "config/limit: unknown field; known: "},
 		{"wrong type", spec("ratelimit", `{"limits":[{"rate":"5"}]}`), "config/limits/0/rate: want a whole number, have a string"},
 		{"wrong duration", spec("ratelimit", `{"limits":[{"rate":5,"per":"soon"}]}`), "config/limits/0/per: want a duration"},
 		{"wrong rate", spec("ratelimit", `{"limits":[{"rate":0}]}`), "config/limits/0/rate: want at least 1"},

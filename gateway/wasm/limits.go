@@ -18,7 +18,7 @@ const (
 	DefaultFuel = 10_000_000
 	// DefaultStartFuel is what starting may burn, up to a second or two. The
 	// runtime of Go needs less than a hundredth.
-	DefaultStartFuel = 1_000_000_000
+	DefaultStartFuel = 2_000_000_000
 	// DefaultCallDepth is how deep calls of ordinary size nest.
 	DefaultCallDepth = 8192
 	// DefaultTableElements is the size of all tables together.

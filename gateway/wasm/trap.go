@@ -44,6 +44,9 @@ func (i *instance) trapped(err error) error {
 	said := i.Output.FirstLine()
 	var exit *sys.ExitError
 	var broken guest.Trap
+	abi := errors.As(err, &broken)
+	// In a start function there is no counter to ask.
+	spent = spent || broken == guest.ErrFuel
 	switch {
 	case errors.Is(err, guest.ErrGone):
 		return &trap{reason: reasonGone, text: guest.ErrGone.Error(), cause: guest.ErrGone}
@@ -55,7 +58,7 @@ func (i *instance) trapped(err error) error {
 		return &trap{reason: reasonDepth, text: fmt.Sprintf("call depth over %d: limits.call_depth", limits.CallDepth)}
 	case errors.Is(err, exchange.ErrBodyTooLarge):
 		return &trap{reason: reasonBody, text: exchange.ErrBodyTooLarge.Error(), cause: exchange.ErrBodyTooLarge}
-	case errors.As(err, &broken):
+	case abi:
 		return &trap{reason: reasonABI, text: broken.Error()}
 	}
 	t := &trap{reason: reasonTrap}

@@ -45,7 +45,7 @@ func wasiPrice(name string) func(params []uint64) int64 {
 	}
 	switch {
 	case name == "random_get":
-		return number(1, 1)
+		return number(1, 3)
 	case name == "poll_oneoff":
 		return number(2, perEvent)
 	case name == "fd_write", name == "fd_read", name == "fd_pread", name == "fd_pwrite":

@@ -75,7 +75,7 @@ func (in *Instance) settle() {
 	m := &in.meter
 	if m.counter == nil {
 		if m.owed > m.units {
-			panic(errFuel)
+			panic(ErrFuel)
 		}
 		return
 	}
@@ -87,7 +87,7 @@ func (in *Instance) settle() {
 func (in *Instance) Refill() {
 	m := &in.meter
 	if m.counter == nil {
-		panic(errFuel) // of a start function, which is given all at once
+		panic(ErrFuel) // of a start function, which is given all at once
 	}
 	now := m.counter.Get()
 	if _, deep := fuel.Exhausted(now); deep {
@@ -106,7 +106,7 @@ func (in *Instance) slice(now uint64) {
 	m.owed, m.kept = 0, left-given
 	m.counter.Set(fuel.SetLeft(now, given))
 	if left < 0 {
-		panic(errFuel)
+		panic(ErrFuel)
 	}
 }
 
@@ -140,10 +140,10 @@ func (in *Instance) unshare() {
 // Rest ends a call into the guest.
 func (in *Instance) Rest() { in.unshare() }
 
-// errFuel and errDepth unwind a host function; the host tells the reason by the
-// counter.
+// ErrFuel and errDepth unwind a host function; the host tells the reason by the
+// counter, where there is one.
 const (
-	errFuel  = Trap("out of fuel")
+	ErrFuel  = Trap("out of fuel")
 	errDepth = Trap("calls nest too deep")
 )
 

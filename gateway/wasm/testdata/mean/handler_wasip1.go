@@ -1,8 +1,13 @@
 package main
 
 import (
+	"crypto/rand"
+	"crypto/sha256"
+	"net"
 	"os"
 	"strconv"
+	"strings"
+	"time"
 	"unsafe"
 )
 
@@ -36,10 +41,17 @@ func apply(p unsafe.Pointer, n uint32) int32
 //go:wasmimport gatehouse_v1 limit_policy
 func limitPolicy(p unsafe.Pointer, n uint32) int32
 
+//go:wasmimport wasi_snapshot_preview1 fd_write
+func fdWrite(fd int32, vectors unsafe.Pointer, count uint32, written unsafe.Pointer) uint32
+
+//go:wasmimport gatehouse_v1 request_snapshot
+func requestSnapshot(p unsafe.Pointer, n uint32) uint32
+
 var (
 	buf    [4096]byte
 	served int
 	hoard  [][]byte
+	large  = make([]byte, 1<<20)
 )
 
 func set(name, value string) {
@@ -58,7 +70,29 @@ func handleRequest() uint64 {
 	set("X-Served", strconv.Itoa(served))
 	status := func(n int32) { set("X-Status", strconv.Itoa(int(n))) }
 	p := unsafe.Pointer(&buf)
-	switch string(buf[:getURI(p, uint32(len(buf)))]) {
+	path, query, _ := strings.Cut(string(buf[:getURI(p, uint32(len(buf)))]), "?")
+	told := func(value string, err error) {
+		if err != nil {
+			value = "error " + err.Error()
+		}
+		set("X-Status", value)
+	}
+	switch path {
+	case "/env":
+		told(os.Getenv(query), nil)
+	case "/file":
+		content, err := os.ReadFile(query)
+		told(string(content), err)
+	case "/write":
+		told("written", os.WriteFile(query, nil, 0o600))
+	case "/dial":
+		_, err := net.Dial("tcp", query)
+		told("connected", err)
+	case "/vectors":
+		// Vectors without bytes are work for the host all the same.
+		for {
+			fdWrite(1, unsafe.Pointer(&large[0]), uint32(len(large)/8), p)
+		}
 	case "/panic":
 		panic("on purpose")
 	case "/exit":
@@ -71,6 +105,39 @@ func handleRequest() uint64 {
 	case "/hoard":
 		for {
 			hoard = append(hoard, make([]byte, 1<<20))
+		}
+	case "/spin":
+		for {
+		}
+	case "/random":
+		// The host makes the numbers, at the guest's word.
+		for {
+			_, _ = rand.Read(large)
+		}
+	case "/cross":
+		for {
+			getURI(p, uint32(len(buf)))
+		}
+	case "/snapshot":
+		for {
+			requestSnapshot(p, uint32(len(buf)))
+		}
+	case "/hash":
+		for sum := large; ; {
+			h := sha256.Sum256(sum)
+			copy(sum, h[:])
+		}
+	case "/map":
+		for m := map[int]int{}; ; {
+			m[len(m)]++
+		}
+	case "/fill":
+		for {
+			clear(large)
+		}
+	case "/time":
+		for {
+			_ = time.Now()
 		}
 	case "/pointer":
 		getURIAt(0xfffffff0, 1<<16)
