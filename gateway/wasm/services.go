@@ -12,13 +12,16 @@ type services struct {
 	kv       *capability.KVStores
 	counters *capability.CounterSets
 	http     *capability.HTTPCallers
+	// keyFields outlive filters: a header that held keys may hold them still.
+	keyFields *guest.KeyFields
 }
 
 func newServices(o *Options) services {
 	return services{
-		kv:       capability.NewKVStores(o.Now),
-		counters: capability.NewCounterSets(o.Registry),
-		http:     capability.NewHTTPCallers(capability.HTTPOptions{Registry: o.Registry, TLS: o.OutboundTLS}),
+		kv:        capability.NewKVStores(o.Now),
+		counters:  capability.NewCounterSets(o.Registry),
+		http:      capability.NewHTTPCallers(capability.HTTPOptions{Registry: o.Registry, TLS: o.OutboundTLS}),
+		keyFields: &guest.KeyFields{},
 	}
 }
 
@@ -28,6 +31,7 @@ func (s *services) lend(f *guest.Filter, spec *filter.Spec, l filter.Limits) err
 	var err error
 	f.KV = s.kv.Of(spec.Name, l.KV)
 	f.Counters = s.counters.Of(spec.Name)
+	f.KeyFields = s.keyFields
 	f.HTTP, err = s.http.Of(spec.Name, spec.HTTP.Allow, f.MaxBodyBytes)
 	return err
 }

@@ -235,3 +235,18 @@ func BenchmarkServices(b *testing.B) {
 		throughChain(b, []filter.Filter{f}, ex)
 	}
 }
+
+// TestPlacesOfKeysAreHidden: from the moment that a filter looks for API keys
+// in a field, others do not see it.
+func TestPlacesOfKeysAreHidden(t *testing.T) {
+	b := newBench(t)
+	f := b.servicesFilter(t, "f", nil, "kv")
+	order(t, f, "put", "X-Key", "a", "X-Value", "one")
+	if got := order(t, f, "get", "X-Key", "a").Response.Header.Get("X-Status"); got != "ok" {
+		t.Fatalf("before: %s", got)
+	}
+	b.build(t, "apikey", `{"header":"x-key"}`, "key")
+	if got := order(t, f, "get", "X-Key", "a").Response.Header.Get("X-Status"); got != "absent" {
+		t.Errorf("the filter still reads the field: %s", got)
+	}
+}

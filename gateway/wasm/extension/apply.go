@@ -71,7 +71,7 @@ func check(in *guest.Instance, o *filterv1.Operation, replies int) (status filte
 		switch name := view(o.Name); {
 		case why != "":
 		case !in.Visible(name):
-			return filterv1.StatusNotGranted, guest.CredentialGrant(name)
+			return filterv1.StatusNotGranted, in.Filter.CredentialGrant(name)
 		case strings.EqualFold(name, "Host"):
 			why = "Host is not a header field to change"
 		}

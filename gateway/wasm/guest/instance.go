@@ -54,6 +54,8 @@ type Filter struct {
 	Tokens capability.Tokens
 	// Keys verifies for key_verify; nil refuses.
 	Keys capability.Keys
+	// KeyFields are the fields in which filters of this host look for API keys.
+	KeyFields *KeyFields
 	// KV is what the filter remembers; nil refuses.
 	KV *capability.KV
 	// Counters are those that the filter makes; nil refuses.

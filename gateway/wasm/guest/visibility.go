@@ -1,7 +1,10 @@
 package guest
 
 import (
+	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 
 	filterv1 "gatehouse.example/pluginspec/filter/v1"
 )
@@ -35,9 +38,66 @@ func CredentialGrant(name string) string {
 	return ""
 }
 
+// maxKeyFields bounds how many fields are hidden as places of API keys.
+const maxKeyFields = 64
+
+// KeyFields are the header fields in which filters of one host look for API
+// keys, besides X-API-Key: they are hidden from filters that may not see keys,
+// whichever of them runs first. It is safe for concurrent use; the zero value
+// is empty. A nil one stays so.
+type KeyFields struct {
+	mu    sync.Mutex
+	names atomic.Pointer[[]string]
+}
+
+// Add hides a field from now on, until the host is closed: what held keys once
+// may hold them still. "" and what is hidden anyway are left out.
+func (k *KeyFields) Add(name string) {
+	if k == nil || name == "" || CredentialGrant(name) != "" || k.has(name) {
+		return
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	var names []string
+	if old := k.names.Load(); old != nil {
+		names = *old
+	}
+	if !k.has(name) && len(names) < maxKeyFields {
+		names = append(slices.Clip(names), name)
+		k.names.Store(&names)
+	}
+}
+
+func (k *KeyFields) has(name string) bool {
+	if k == nil {
+		return false
+	}
+	names := k.names.Load()
+	if names == nil {
+		return false
+	}
+	for _, n := range *names {
+		if len(n) == len(name) && strings.EqualFold(n, name) {
+			return true
+		}
+	}
+	return false
+}
+
+// CredentialGrant is [CredentialGrant], and knows where filters look for keys.
+func (f *Filter) CredentialGrant(name string) string {
+	if grant := CredentialGrant(name); grant != "" {
+		return grant
+	}
+	if f.KeyFields.has(name) {
+		return filterv1.GrantAuthorization
+	}
+	return ""
+}
+
 // Visible reports whether the guest may see a header field.
 func (in *Instance) Visible(name string) bool {
-	grant := CredentialGrant(name)
+	grant := in.Filter.CredentialGrant(name)
 	return grant == "" || in.Filter.Granted(grant) || in.Filter.Granted(filterv1.GrantSensitiveHeaders)
 }
 

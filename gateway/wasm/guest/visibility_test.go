@@ -1,6 +1,8 @@
 package guest
 
 import (
+	"fmt"
+	"sync"
 	"testing"
 
 	filterv1 "gatehouse.example/pluginspec/filter/v1"
@@ -32,6 +34,33 @@ func TestVisibilityFollowsGrants(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestKeyFieldsAreHidden(t *testing.T) {
+	fields := &KeyFields{}
+	plain := &Instance{Filter: &Filter{KeyFields: fields}}
+	granted := &Instance{Filter: &Filter{KeyFields: fields, Grants: []string{filterv1.GrantAuthorization}}}
+	if !plain.Visible("X-Shop-Key") {
+		t.Error("hidden before a filter looks for keys there")
+	}
+	var wg sync.WaitGroup
+	for _, name := range []string{"X-Shop-Key", "x-shop-key", "", "X-Other-Key", "X-API-Key"} {
+		wg.Go(func() { fields.Add(name) })
+	}
+	wg.Wait()
+	if plain.Visible("x-shop-KEY") || plain.Changeable("X-Other-Key") || !granted.Visible("X-Shop-Key") || !plain.Visible("X-Shop-Keys") {
+		t.Error("the places of keys are not hidden, or others are")
+	}
+	if n := len(*fields.names.Load()); n != 2 {
+		t.Errorf("%d names kept", n)
+	}
+	for i := range 2 * maxKeyFields {
+		fields.Add(fmt.Sprint("X-", i))
+	}
+	if n := len(*fields.names.Load()); n != maxKeyFields {
+		t.Errorf("%d names kept", n)
+	}
+	(*KeyFields)(nil).Add("X")
 }
 
 func BenchmarkVisible(b *testing.B) {

@@ -126,7 +126,7 @@ func getHeaderValues(in *guest.Instance, mem guest.Memory, stack []uint64) {
 		count = 1
 	case !in.Visible(name):
 		// As though it were not there; an operator can see that it was asked.
-		in.NotGranted(guest.CredentialGrant(name))
+		in.NotGranted(in.Filter.CredentialGrant(name))
 	default:
 		for i := range h.Len() {
 			if f := h.At(i); strings.EqualFold(f.Name, name) {
@@ -162,7 +162,7 @@ func mustChange(in *guest.Instance, kind uint32, name string) {
 
 func mustBeChangeable(in *guest.Instance, name string) {
 	if !in.Changeable(name) {
-		grant := guest.CredentialGrant(name)
+		grant := in.Filter.CredentialGrant(name)
 		in.NotGranted(grant)
 		panic(guest.Trap("changing " + name + " needs the grant " + grant + ": add it under grants"))
 	}

@@ -82,7 +82,9 @@
 //
 // Authorization, Proxy-Authorization and X-API-Key are left out unless
 // "headers.authorization" is granted, Cookie unless "headers.cookie" is;
-// "headers.sensitive" is both.
+// "headers.sensitive" is both. A header field that a key_policy of any filter
+// names counts as X-API-Key. The query is never hidden: keys in it are for
+// clients that can do no better.
 //
 //	apply(buf, len) → status
 //
