@@ -2,6 +2,7 @@ package filtertest
 
 import (
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"os"
@@ -131,8 +132,8 @@ func TestHTTPAllowVectors(t *testing.T) {
 			if c.Malformed {
 				want = filter.StatusBadArgument
 			}
-			refused, _ := err.(*filter.HTTPError)
-			if c.Allowed != (err == nil) || refused != nil && refused.Status != want {
+			var refused *filter.HTTPError
+			if c.Allowed != (err == nil) || errors.As(err, &refused) && refused.Status != want {
 				t.Errorf("%s: error %v", c.URL, err)
 			}
 		})
@@ -200,7 +201,8 @@ func TestHTTPOfTheKit(t *testing.T) {
 		"somewhere else": {filter.HTTPRequest{URL: "https://other.example/"}, filter.StatusNotGranted},
 	} {
 		_, err := u.http.Do(c.request)
-		if refused, ok := err.(*filter.HTTPError); !ok || refused.Status != c.want || refused.Reason == "" {
+		var refused *filter.HTTPError
+		if !errors.As(err, &refused) || refused.Status != c.want || refused.Reason == "" {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
