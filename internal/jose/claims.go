@@ -89,45 +89,56 @@ func (c Claims) MarshalJSON() ([]byte, error) {
 // must be of the type that the RFC gives them; the others go to Extra if they
 // are not.
 func (c *Claims) UnmarshalJSON(data []byte) error {
-	var all map[string]json.RawMessage
-	if err := json.Unmarshal(data, &all); err != nil {
+	if err := c.read(data); err != nil {
 		return err
 	}
-	if all == nil {
-		return errors.New("claims are not an object")
+	for name, raw := range c.Extra {
+		c.Extra[name] = bytes.Clone(raw) // data is the caller's
+	}
+	return nil
+}
+
+// read is UnmarshalJSON, but that Extra holds parts of data.
+func (c *Claims) read(data []byte) error {
+	all, err := members(data)
+	if err != nil {
+		return fmt.Errorf("claims: %w", err)
 	}
 	*c = Claims{}
-	var errs []error
-	take := func(name string, read func(json.RawMessage) error, registered bool) {
-		raw, ok := all[name]
-		if !ok {
-			return
-		}
-		switch err := read(raw); {
-		case err == nil:
-			delete(all, name)
-		case registered:
-			errs = append(errs, fmt.Errorf("claim %q: %w", name, err))
-		}
-	}
-	take("iss", text(&c.Issuer), true)
-	take("sub", text(&c.Subject), true)
-	take("jti", text(&c.ID), true)
-	take("aud", audience(&c.Audience), true)
-	take("exp", date(&c.ExpiresAt), true)
-	take("iat", date(&c.IssuedAt), true)
-	take("nbf", date(&c.NotBefore), true)
-	take("auth_time", date(&c.AuthTime), false)
-	take("client_id", text(&c.ClientID), false)
-	take("scope", text(&c.Scope), false)
-	take("sid", text(&c.SessionID), false)
-	take("nonce", text(&c.Nonce), false)
-	take("roles", texts(&c.Roles), false)
-	take("permissions", texts(&c.Permissions), false)
+	err = errors.Join(
+		take(all, "iss", &c.Issuer, text),
+		take(all, "sub", &c.Subject, text),
+		take(all, "jti", &c.ID, text),
+		take(all, "aud", &c.Audience, audience),
+		take(all, "exp", &c.ExpiresAt, date),
+		take(all, "iat", &c.IssuedAt, date),
+		take(all, "nbf", &c.NotBefore, date),
+	)
+	// Another issuer may use these for something else, which stays in Extra.
+	_ = take(all, "auth_time", &c.AuthTime, date)
+	_ = take(all, "client_id", &c.ClientID, text)
+	_ = take(all, "scope", &c.Scope, text)
+	_ = take(all, "sid", &c.SessionID, text)
+	_ = take(all, "nonce", &c.Nonce, text)
+	_ = take(all, "roles", &c.Roles, texts)
+	_ = take(all, "permissions", &c.Permissions, texts)
 	if len(all) > 0 {
 		c.Extra = all
 	}
-	return errors.Join(errs...)
+	return err
+}
+
+// take moves a claim to where it belongs, if it is of the right type.
+func take[T any](all map[string]json.RawMessage, name string, to *T, read func(*T, json.RawMessage) error) error {
+	raw, ok := all[name]
+	if !ok {
+		return nil
+	}
+	if err := read(to, raw); err != nil {
+		return fmt.Errorf("claim %q: %w", name, err)
+	}
+	delete(all, name)
+	return nil
 }
 
 // plain returns what is between the quotes of a text that is valid JSON, where
@@ -144,68 +155,60 @@ func plain(raw json.RawMessage) (string, bool) {
 	return string(inner), true
 }
 
-func text(to *string) func(json.RawMessage) error {
-	return func(raw json.RawMessage) error {
-		if s, ok := plain(raw); ok {
-			*to = s
-			return nil
-		}
-		var v *string
-		if err := json.Unmarshal(raw, &v); err != nil || v == nil {
-			return errors.New("is not a text")
-		}
-		*to = *v
+func text(to *string, raw json.RawMessage) error {
+	if s, ok := plain(raw); ok {
+		*to = s
 		return nil
 	}
+	var v *string
+	if err := json.Unmarshal(raw, &v); err != nil || v == nil {
+		return errors.New("is not a text")
+	}
+	*to = *v
+	return nil
 }
 
-func texts(to *[]string) func(json.RawMessage) error {
-	return func(raw json.RawMessage) error {
-		var v []*string
-		if err := json.Unmarshal(raw, &v); err != nil || v == nil {
+func texts(to *[]string, raw json.RawMessage) error {
+	var v []*string
+	if err := json.Unmarshal(raw, &v); err != nil || v == nil {
+		return errors.New("is not a list of texts")
+	}
+	list := make([]string, len(v))
+	for i, item := range v {
+		if item == nil {
 			return errors.New("is not a list of texts")
 		}
-		list := make([]string, len(v))
-		for i, item := range v {
-			if item == nil {
-				return errors.New("is not a list of texts")
-			}
-			list[i] = *item
-		}
-		*to = list
-		return nil
+		list[i] = *item
 	}
+	*to = list
+	return nil
 }
 
-func audience(to *[]string) func(json.RawMessage) error {
-	return func(raw json.RawMessage) error {
-		if len(raw) > 0 && raw[0] == '"' {
-			var one string
-			if err := text(&one)(raw); err != nil {
-				return err
-			}
-			*to = []string{one}
-			return nil
-		}
-		return texts(to)(raw)
+func audience(to *[]string, raw json.RawMessage) error {
+	if raw[0] != '"' {
+		return texts(to, raw)
 	}
+	var one string
+	if err := text(&one, raw); err != nil {
+		return err
+	}
+	*to = []string{one}
+	return nil
 }
 
 // maxDate is past the year 9999, the last that RFC 3339 can write.
 const maxDate = 1 << 38
 
 // date reads a NumericDate, which may have a fraction (RFC 7519 §2).
-func date(to *time.Time) func(json.RawMessage) error {
-	return func(raw json.RawMessage) error {
-		if n, err := strconv.ParseInt(string(raw), 10, 64); err == nil && n >= 0 && n <= maxDate {
-			*to = time.Unix(n, 0).UTC()
-			return nil
-		}
-		var v *float64
-		if err := json.Unmarshal(raw, &v); err != nil || v == nil || *v < 0 || *v > maxDate {
-			return errors.New("is not a time")
-		}
-		*to = time.Unix(int64(*v), 0).UTC()
+func date(to *time.Time, raw json.RawMessage) error {
+	if n, err := strconv.ParseInt(string(raw), 10, 64); err == nil && n >= 0 && n <= maxDate {
+		*to = time.Unix(n, 0).UTC()
 		return nil
 	}
+	var v *float64
+	if err := json.Unmarshal(raw, &v); err != nil || v == nil || *v < 0 || *v > maxDate {
+		return errors.New("is not a time")
+	}
+	*to = time.Unix(int64(*v), 0).UTC()
+	return nil
 }

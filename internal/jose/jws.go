@@ -104,7 +104,7 @@ func Verify(ctx context.Context, token string, set Set, e Expect) (*Token, error
 		return nil, err
 	}
 	t := &Token{Header: p.header, Raw: p.payload}
-	if err := json.Unmarshal(p.payload, &t.Claims); err != nil {
+	if err := t.Claims.read(p.payload); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrMalformed, err)
 	}
 	if err := e.check(t.Claims); err != nil {
@@ -163,7 +163,7 @@ func parse(token string) (*parsed, error) {
 		return nil, fmt.Errorf("%w: it is not base64url", ErrMalformed)
 	}
 	p := &parsed{payload: payload, signature: signature, input: token[:len(head)+1+len(body)]}
-	if err := json.Unmarshal(headerJSON, &p.header); err != nil || p.header == nil {
+	if p.header, err1 = readHeader(headerJSON); err1 != nil {
 		return nil, fmt.Errorf("%w: the header is not a JSON object", ErrMalformed)
 	}
 	// We understand no critical extension (RFC 7515 §4.1.11); that includes
@@ -181,6 +181,27 @@ func parse(token string) (*parsed, error) {
 		}
 	}
 	return p, nil
+}
+
+// readHeader decodes a JOSE header.
+func readHeader(data []byte) (map[string]any, error) {
+	all, err := members(data)
+	if err != nil {
+		return nil, err
+	}
+	header := make(map[string]any, len(all))
+	for name, raw := range all {
+		if text, ok := plain(raw); ok {
+			header[name] = text
+			continue
+		}
+		var value any
+		if err := json.Unmarshal(raw, &value); err != nil {
+			return nil, err
+		}
+		header[name] = value
+	}
+	return header, nil
 }
 
 // checkHeader looks at what the header says before anything is computed.

@@ -2,7 +2,6 @@ package jose
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 )
 
@@ -22,7 +21,7 @@ func Parse(token string) (*Unverified, error) {
 		return nil, err
 	}
 	u := &Unverified{parsed: p}
-	if err := json.Unmarshal(p.payload, &u.claims); err != nil {
+	if err := u.claims.read(p.payload); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrMalformed, err)
 	}
 	return u, nil
