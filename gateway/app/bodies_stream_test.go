@@ -65,7 +65,9 @@ routes: [{name: s, match: {path: "/stream/*"}, filters: [one, two], upstream: u}
 				t.Fatalf("%s: %.50q %v", path, lines.Text(), lines.Err())
 			}
 		}
-		send.Close()
+		if err := send.Close(); err != nil {
+			t.Fatal(err)
+		}
 		if lines.Scan() {
 			t.Errorf("%s: more: %q", path, lines.Text())
 		}

@@ -89,10 +89,11 @@ routes:
 type bodySender struct {
 	url    string
 	client *http.Client
-	store  []byte
-	zipped []byte
-	dialed atomic.Int64
-	bytes  atomic.Int64
+	// store and zipped are what is sent, the others what rewrite makes of them.
+	store, storeInverted   []byte
+	zipped, zippedInverted []byte
+	dialed                 atomic.Int64
+	bytes                  atomic.Int64
 }
 
 func newBodySender(g *gateway) *bodySender {
@@ -104,6 +105,7 @@ func newBodySender(g *gateway) *bodySender {
 	_, _ = w.Write(bytes.Repeat([]byte("opaque to filters "), 10_000))
 	_ = w.Close()
 	s.zipped = zipped.Bytes()
+	s.storeInverted, s.zippedInverted = inverted(s.store), inverted(s.zipped)
 	transport := &http.Transport{
 		MaxIdleConnsPerHost: 64, DisableCompression: true, ExpectContinueTimeout: 5 * time.Second,
 		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
@@ -114,6 +116,14 @@ func newBodySender(g *gateway) *bodySender {
 	g.t.Cleanup(transport.CloseIdleConnections)
 	s.client = &http.Client{Transport: transport}
 	return s
+}
+
+func inverted(p []byte) []byte {
+	out := make([]byte, len(p))
+	for i, b := range p {
+		out[i] = ^b
+	}
+	return out
 }
 
 // size is mostly small, sometimes at the edge of what the listener reads ahead.
@@ -136,19 +146,15 @@ func size(random *rand.Rand) int {
 func (s *bodySender) send(random *rand.Rand) error {
 	n := size(random)
 	from := random.IntN(len(s.store) - n + 1)
-	body := s.store[from : from+n]
+	body, rewritten := s.store[from:from+n], s.storeInverted[from:from+n]
 	zipped := random.IntN(10) == 0
 	if zipped {
-		body = s.zipped
+		body, rewritten = s.zipped, s.zippedInverted
 	}
 	path := []string{"/plain", "/ignore", "/read", "/rewrite", "/chain"}[random.IntN(5)]
 	sum := sha256.Sum256(body)
 	if path == "/rewrite" || path == "/chain" {
-		inverted := make([]byte, len(body))
-		for i, b := range body {
-			inverted[i] = ^b
-		}
-		sum = sha256.Sum256(inverted)
+		sum = sha256.Sum256(rewritten)
 	}
 	req, err := http.NewRequest(http.MethodPost, s.url+path, bytes.NewReader(body))
 	if err != nil {
