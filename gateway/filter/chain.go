@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"gatehouse.example/gateway/exchange"
 )
 
@@ -14,7 +16,13 @@ type Chain []Filter
 // Run is the state of one exchange within a chain: the response phases that
 // wait. The zero value is ready; it may be used again after
 // [Run.HandleResponse] or [Run.Release].
-type Run struct{ waiting []waiting }
+type Run struct {
+	// Tracer records a span for each call of a filter. Nil, which Release makes
+	// it again, records none: it is for requests that are sampled.
+	Tracer trace.Tracer
+
+	waiting []waiting
+}
 
 type waiting struct {
 	filter Filter
@@ -46,7 +54,7 @@ func (e *FailedError) Unwrap() error { return e.err }
 // A *[FailedError]; the response phases of the filters before it still wait.
 func (c Chain) HandleRequest(ctx context.Context, ex *exchange.Exchange, run *Run, skipped func(error)) (answered bool, err error) {
 	for _, f := range c {
-		result, err := f.HandleRequest(ctx, ex)
+		result, err := run.request(ctx, f, ex)
 		if err != nil {
 			failure := &FailedError{Filter: f.Name(), Phase: "request", err: err}
 			if f.OnError() == Deny {
@@ -79,7 +87,7 @@ func (r *Run) HandleResponse(ctx context.Context, ex *exchange.Exchange, failed 
 		w := r.waiting[last]
 		r.waiting[last] = waiting{}
 		r.waiting = r.waiting[:last]
-		if _, err := w.phase.HandleResponse(ctx, ex, failed); err != nil {
+		if err := r.response(ctx, w, ex, failed); err != nil {
 			failure := &FailedError{Filter: w.filter.Name(), Phase: "response", err: err}
 			if w.filter.OnError() == Deny {
 				return failure
@@ -97,4 +105,5 @@ func (r *Run) Release() {
 	}
 	clear(r.waiting)
 	r.waiting = r.waiting[:0]
+	r.Tracer = nil
 }

@@ -92,7 +92,7 @@ func TestWhatIsRestoredAndWhatReplaced(t *testing.T) {
 // Filters that come and go leave no module and no instance.
 func TestReloadsLeaveNothing(t *testing.T) {
 	b := newBench(t)
-	for range 20 {
+	for range 8 {
 		f, err := b.host.Build(context.Background(), spec("mean", ""))
 		if err != nil {
 			t.Fatal(err)
