@@ -3,14 +3,12 @@ package cli
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"flag"
 	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -68,6 +66,8 @@ func gatewayFolder(t *testing.T) (testdata string) {
 		"half.wasm":  good[:len(good)/2],
 		"picky.wasm": wasmtest.Handler{Fail: "config/limits/1/rate: want at least 1\nconfig/key: \"moon\" is unknown"}.Binary(),
 		"needy.wasm": wasmtest.Handler{Describe: `{"name":"needy","grants":["kv","jwt"]}`}.Binary(),
+		"strict.wasm": wasmtest.Handler{Describe: `{"name":"strict","config_schema":{"type":"object","additionalProperties":false,
+			"properties":{"limits":{"type":"array","items":{"type":"object","properties":{"rate":{"type":"integer","minimum":1}}}}}}}`}.Binary(),
 		"gatehouse.yaml": []byte("data: var\ngateway: {file: sound.yaml, filter_cache: cache}\n" +
 			"log: {level: warn}\n"),
 	} {
@@ -101,6 +101,20 @@ func TestGatewayCheck(t *testing.T) {
 		code, stdout, stderr := run(append([]string{"gateway", "check"}, args...)...)
 		if code != ExitDone || stdout != "ok: 3 routes, 1 filter, 2 upstreams\n" || stderr != "" {
 			t.Errorf("%v: exit code %d, output %q, errors %q", args, code, stdout, stderr)
+		}
+	}
+}
+
+// TestGatewayCheckSchema: what a filter's schema refuses is found at its place.
+func TestGatewayCheckSchema(t *testing.T) {
+	gatewayFolder(t)
+	code, _, stderr := run("gateway", "check", "strict.yaml")
+	for _, want := range []string{
+		"gatehouse: strict.yaml:5:35: filter \"strict\": config/limits/1/rate: ",
+		"gatehouse: strict.yaml:6:5: filter \"strict\": config/limit: ",
+	} {
+		if code != ExitFailed || !strings.Contains(stderr, want) {
+			t.Errorf("exit code %d, errors\n%swant %s", code, stderr, want)
 		}
 	}
 }
@@ -244,17 +258,14 @@ func TestFilterInspect(t *testing.T) {
 		}
 		golden(t, testdata, name+".inspect.golden", stdout)
 	}
-	code, stdout, stderr := run("filter", "inspect", "builtin:jwt", "--output", "json")
-	var report struct {
-		ABIs         []string       `json:"abis"`
-		Grants       []string       `json:"grants"`
-		ConfigSchema map[string]any `json:"config_schema"`
+	code, stdout, stderr := run("filter", "inspect", "strict.wasm", "--output", "json")
+	if code != ExitDone {
+		t.Errorf("exit code %d, errors %q", code, stderr)
 	}
-	if err := json.Unmarshal([]byte(stdout), &report); code != ExitDone || err != nil {
-		t.Fatalf("exit code %d, error %v, errors %q", code, err, stderr)
-	}
-	if !slices.Contains(report.ABIs, "gatehouse_v1") || !slices.Contains(report.Grants, "jwt") || report.ConfigSchema["type"] != "object" {
-		t.Errorf("%+v", report)
+	golden(t, testdata, "strict.json.golden", stdout)
+	module, binary, err := readModule("builtin:jwt")
+	if module != "builtin:jwt" || !bytes.HasPrefix(binary, []byte("\x00asm")) {
+		t.Errorf("built-in filter: %q, %d bytes, error %v", module, len(binary), err)
 	}
 	for _, row := range []struct {
 		args []string
