@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"strconv"
+	"strings"
 	"time"
 	"unicode/utf8"
 )
@@ -169,6 +170,13 @@ func text(to *string, raw json.RawMessage) error {
 }
 
 func texts(to *[]string, raw json.RawMessage) error {
+	if raw[0] == '[' {
+		// One text without anything around it is what most lists are.
+		if one, ok := plain(raw[1 : len(raw)-1]); ok && strings.IndexByte(one, '"') < 0 {
+			*to = []string{one}
+			return nil
+		}
+	}
 	var v []*string
 	if err := json.Unmarshal(raw, &v); err != nil || v == nil {
 		return errors.New("is not a list of texts")

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"net/http"
 	"slices"
@@ -229,9 +228,9 @@ func (i *tokenIssuer) accept(p *TokenPolicy, t *jose.Token, digest [32]byte, now
 // refuseBound refuses a token that is bound to a key (RFC 9449 §7.1, RFC 8705
 // §3): it is worth nothing as a bearer token.
 func refuseBound(c *jose.Claims) *Refusal {
-	var kind string
-	_ = json.Unmarshal(c.Extra["token_type"], &kind) // of introspection; absent is no kind
-	if _, bound := c.Extra["cnf"]; bound || strings.EqualFold(kind, "DPoP") {
+	_, bound := c.Extra["cnf"]
+	// token_type is what introspection calls it.
+	if bound || strings.EqualFold(string(c.Extra["token_type"]), `"DPoP"`) {
 		return &Refusal{filterv1.StatusForbidden, errors.New("the token is bound to a key and was presented as a bearer token")}
 	}
 	return nil
