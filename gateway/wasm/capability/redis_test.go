@@ -56,7 +56,6 @@ func (s *redisServer) start() {
 		s.t.Fatal(err)
 	}
 	client := s.client()
-	defer client.Close()
 	for range 500 {
 		if client.Ping(context0).Err() == nil {
 			return
@@ -78,7 +77,9 @@ func (s *redisServer) url() string { return "redis://:swordfish@" + s.address + 
 
 func (s *redisServer) client() *redis.Client {
 	quiet()
-	return redis.NewClient(&redis.Options{Addr: s.address, Password: "swordfish", MaxRetries: -1, DialerRetries: 1})
+	c := redis.NewClient(&redis.Options{Addr: s.address, Password: "swordfish", MaxRetries: -1, DialerRetries: 1})
+	s.t.Cleanup(func() { _ = c.Close() })
+	return c
 }
 
 // sharedLimiter is a limiter as one gateway has it.
@@ -140,7 +141,6 @@ func TestRedisCountsExactlyForAll(t *testing.T) {
 		t.Errorf("states %+v", states)
 	}
 	client := s.client()
-	defer client.Close()
 	if err := client.ScriptFlush(context0).Err(); err != nil {
 		t.Fatal(err)
 	}
@@ -160,7 +160,6 @@ func TestRedisKeysEndAndAreHashed(t *testing.T) {
 	p := newPolicy(t, l, "per-ip", "redis", "", testWindow{10, time.Second, 20}, testWindow{1, time.Minute, 2})
 	takeOne(t, l, p, "a192.0.2.77", 1)
 	client := s.client()
-	defer client.Close()
 	keys := client.Keys(context0, "*").Val()
 	if len(keys) != 2 { // the other is the probe's
 		t.Errorf("keys %q", keys)
