@@ -40,7 +40,7 @@ func plainSnapshot(ex *exchange.Exchange, hidden ...string) []byte {
 func TestSnapshotIsAsSpecified(t *testing.T) {
 	empty := &exchange.Exchange{}
 	scoped := benchExchange()
-	scoped.Request.Source = netip.MustParseAddrPort("[fe80::1%a-rather-long-name-of-an-interface-that-nobody-has-really-0123456789]:1")
+	scoped.Request.Source = netip.MustParseAddrPort("[fe80::1%" + strings.Repeat("long", 500) + "]:1")
 	mapped := benchExchange()
 	mapped.Request.Source = netip.MustParseAddrPort("[::ffff:192.0.2.1]:65535")
 	large := benchExchange()
