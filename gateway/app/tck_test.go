@@ -25,6 +25,11 @@ func TestTCK(t *testing.T) {
 upstreams: {backend: {targets: ["`+backend.URL+`"]}}
 routes: [{name: all, match: {path: "/*"}, filters: [tck], upstream: backend}]
 `)
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Log(errorLines(g))
+		}
+	})
 	tck.Run(t, &http.Client{Transport: http.DefaultTransport}, g.url)
 }
 

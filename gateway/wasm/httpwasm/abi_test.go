@@ -413,3 +413,29 @@ func TestNothingIsAllocated(t *testing.T) {
 		t.Errorf("%v allocations", n)
 	}
 }
+
+func TestBufferRequest(t *testing.T) {
+	for _, row := range []struct {
+		name     string
+		features uint32
+		grant    string
+		body     string
+		length   int64
+		buffered bool
+		fails    bool
+	}{
+		{"wanted and granted", FeatureBufferRequest, filterv1.GrantBody, "body", -1, true, false},
+		{"not wanted", FeatureBufferResponse, filterv1.GrantBody, "body", -1, false, false},
+		{"not granted", FeatureBufferRequest, filterv1.GrantResponseBody, "body", -1, false, false},
+		{"too large", FeatureBufferRequest, filterv1.GrantRequestBody, strings.Repeat("x", 1001), -1, false, false},
+		{"cut off", FeatureBufferRequest, filterv1.GrantRequestBody, "body", 5, false, true},
+	} {
+		c := newCaller(t, row.grant)
+		b := &c.ex.Request.Body
+		*b = exchange.Body{Stream: io.NopCloser(strings.NewReader(row.body)), Length: row.length}
+		err := BufferRequest(c.in.Filter, row.features, c.ex)
+		if (err != nil) != row.fails || (b.Stream == nil) != row.buffered {
+			t.Errorf("%s: %v, buffered %v", row.name, err, b.Stream == nil)
+		}
+	}
+}

@@ -1,6 +1,7 @@
 package httpwasm
 
 import (
+	"errors"
 	"fmt"
 
 	filterv1 "gatehouse.example/pluginspec/filter/v1"
@@ -113,28 +114,20 @@ func writeBody(in *guest.Instance, mem guest.Memory, stack []uint64) {
 // BufferRequest reads the request's body into memory where the guest will want
 // it: it has enabled buffer_request while it started, and may read it. Called
 // before the guest, no instance waits for a slow client, and a client that
-// breaks off traps nobody.
+// breaks off traps nobody. A body that is too large is left as it is: the guest
+// may not want it.
 //
 // # Errors
 //
-// Those of [exchange.Body.Buffer].
+// Those of [exchange.Body.Buffer], but for a body that is too large.
 func BufferRequest(f *guest.Filter, features uint32, ex *exchange.Exchange) error {
 	if features&FeatureBufferRequest == 0 || !grantedBody(f, filterv1.GrantRequestBody) {
 		return nil
 	}
-	return ex.Request.Body.Buffer(f.MaxBodyBytes)
-}
-
-// BufferResponse is BufferRequest for the response of the upstream.
-//
-// # Errors
-//
-// Those of [exchange.Body.Buffer].
-func BufferResponse(f *guest.Filter, features uint32, ex *exchange.Exchange) error {
-	if features&FeatureBufferResponse == 0 || !grantedBody(f, filterv1.GrantResponseBody) {
-		return nil
+	if err := ex.Request.Body.Buffer(f.MaxBodyBytes); err != nil && !errors.Is(err, exchange.ErrBodyTooLarge) {
+		return fmt.Errorf("read the request's body: %w", err)
 	}
-	return ex.Response.Body.Buffer(f.MaxBodyBytes)
+	return nil
 }
 
 func grantedBody(f *guest.Filter, grant string) bool {
