@@ -236,6 +236,9 @@ func (s *stub) HandleRequest(_ context.Context, ex *exchange.Exchange) (filter.R
 				return filter.Result{Answered: true}, nil
 			}
 			ex.Principal = identity.Principal{Kind: identity.KindUser, Subject: parts[0], Scopes: parts[1:], Roles: []string{"member"}}
+			if parts[0] == "stranger" {
+				ex.Principal.Issuer = "https://elsewhere.example"
+			}
 			ex.Credential = sha256.Sum256([]byte(token))
 		}
 	case "builtin:fail":

@@ -53,6 +53,10 @@ routes: [{name: u, match: {path: "/v1/*"}, filters: [token], upstream: user}]
 	if want := "spiffe://test/service/gateway ada [users:read] <nil> gatehouse_session=1"; got.body != want {
 		t.Errorf("%d %s", got.StatusCode, got.body)
 	}
+	// Another issuer's principal may pass the route; our service does not see it.
+	if got := g.do("GET", "/v1/x", "", "Authorization", "Bearer stranger users:read"); got.StatusCode != http.StatusForbidden || !strings.Contains(got.body, "foreign_principal") {
+		t.Errorf("another issuer's principal: %d %s", got.StatusCode, got.body)
+	}
 	eventually(t, "readiness", func() bool { return g.do("GET", "/readyz", "").StatusCode == 200 })
 	service.CloseClientConnections()
 	service.Close()

@@ -115,15 +115,19 @@ func (s *Stack) filterHost(ctx context.Context, bundle *mtls.Bundle, events *bus
 	if err != nil {
 		return nil, err
 	}
+	own := jose.NewRemoteSet(jose.RemoteOptions{Fetch: authority.JWKS})
+	tokens := capability.NewTokenVerifier(capability.TokenOptions{
+		Issuer: s.cfg.Issuer, Keys: own, Revocations: revoked, Leeway: 5 * time.Second,
+		BaseDir: filepath.Dir(s.cfg.ResolveFile(s.cfg.Gateway.File)),
+	})
+	s.onStop("tokens", func(context.Context) error { tokens.Close(); own.Close(); return nil })
 	host, err := wasm.New(ctx, wasm.Options{
 		CacheDir: filterCache(s.cfg),
 		Builtin:  filters.Module,
 		Limiter:  limiter,
-		Tokens: capability.NewTokenVerifier(capability.TokenOptions{
-			Issuer: s.cfg.Issuer, Keys: jose.NewRemoteSet(jose.RemoteOptions{Fetch: authority.JWKS}), Revocations: revoked, Leeway: 5 * time.Second,
-		}),
-		Keys:   keys,
-		Logger: tele.Logger, Registry: tele.Registry,
+		Tokens:   tokens,
+		Keys:     keys,
+		Logger:   tele.Logger, Registry: tele.Registry,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("gateway: %w", err)
