@@ -175,6 +175,9 @@ func (t *tracing) start(ex *exchange.Exchange, ps *passage) {
 	t.format.Inject(ctx, carrier)
 	ex.SetContext(ctx)
 	ps.span = span{s}
+	if s.IsRecording() {
+		ps.run.Tracer = t.tracer
+	}
 }
 
 func (s span) end(route string, status int) {
