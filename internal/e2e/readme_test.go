@@ -62,6 +62,11 @@ func TestReadme(t *testing.T) {
 	if err := os.CopyFS(filepath.Join(folder, "configs"), os.DirFS(filepath.Join(repository, "configs"))); err != nil {
 		t.Fatal(err)
 	}
+	for _, name := range []string{"sdk", "pluginspec"} {
+		if err := os.Symlink(filepath.Join(repository, name), filepath.Join(folder, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
 	in := dev(t, filepath.Join(folder, "var"), "--config", filepath.Join(folder, "configs"))
 	port := in.issuer[strings.LastIndex(in.issuer, ":")+1:]
 	here := func(s string) string {

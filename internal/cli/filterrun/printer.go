@@ -23,9 +23,9 @@ type decision struct {
 	fuel              int64
 }
 
-func (d *decision) answered(r *exchange.Response) {
-	d.what = "answered " + strconv.Itoa(r.Status)
-	d.changes = difference(nil, fieldsOf(&r.Header))
+func (d *decision) answered(ex *exchange.Exchange) {
+	d.what = "answered " + strconv.Itoa(ex.Response.Status)
+	d.changes = append(difference(nil, fieldsOf(&ex.Response.Header)), deferred(ex)...)
 }
 
 func (d *decision) response(r *exchange.Response, before []string, status int, err error) {

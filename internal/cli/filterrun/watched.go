@@ -46,7 +46,7 @@ func (w watchedFilter) HandleRequest(ctx context.Context, ex *exchange.Exchange)
 	case err != nil:
 		d.what = "failed: " + err.Error()
 	case result.Answered:
-		d.answered(&ex.Response)
+		d.answered(ex)
 	default:
 		d.what = "next"
 		if ex.Request.Method != d.method || ex.Request.URI() != d.uri {
