@@ -2,8 +2,8 @@ package wasm_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"net/netip"
 	"testing"
 	"time"
 
@@ -22,51 +22,6 @@ func benchFields() []string {
 		"Origin", "http://localhost:3000", "Referer", "http://localhost:3000/people", "Cache-Control", "no-cache",
 		"X-Request-Id", "0197a0aa-0000-7000-8000-000000000001", "Traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
 		"Sec-Fetch-Mode", "cors", "Sec-Fetch-Site", "same-site",
-	}
-}
-
-// BenchmarkChain measures one request through the filters of a route, in their
-// order, over 1,000 addresses and 1,000 tokens. The tokens are verified before.
-func BenchmarkChain(b *testing.B) {
-	chains := map[string][]string{"none": nil, "noop": {"noop"}, "four": {"cors", "ratelimit", "apikey", "jwt"},
-		"cors": {"cors"}, "ratelimit": {"ratelimit"}, "apikey": {"apikey"}, "jwt": {"jwt"}}
-	for _, name := range []string{"none", "noop", "cors", "ratelimit", "apikey", "jwt", "four"} {
-		b.Run(name, func(b *testing.B) { benchmarkChain(b, chains[name]) })
-	}
-}
-
-func benchmarkChain(b *testing.B, names []string) {
-	h := newBench(b)
-	var chain []filter.Filter
-	configs := map[string]string{
-		"cors":      `{"origins":["http://localhost:3000"]}`,
-		"ratelimit": `{"limits":[{"rate":1000000,"per":"1s","burst":1000000}]}`,
-	}
-	grants := map[string][]string{"apikey": {"key"}, "jwt": {"jwt"}}
-	for _, name := range names {
-		chain = append(chain, h.build(b, name, configs[name], grants[name]...))
-	}
-	tokens := make([]string, 1000)
-	addresses := make([]netip.AddrPort, 1000)
-	for i := range tokens {
-		tokens[i] = "Bearer " + h.token(b, claims{Subject: fmt.Sprintf("user-%d", i), ID: fmt.Sprintf("token-%d", i)})
-		addresses[i] = netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), 4000)
-	}
-	ex := newExchange("GET", "/v1/users/1", benchFields()...)
-	ex.Request.Header.Add("Authorization", tokens[0])
-	one := func(i int) {
-		ex.Request.Header.Set("Authorization", tokens[i%1000])
-		ex.Request.Source = addresses[i%1000]
-		throughChain(b, chain, ex)
-	}
-	for i := range 2000 {
-		one(i)
-	}
-	b.ReportAllocs()
-	i := 0
-	for b.Loop() {
-		one(i)
-		i++
 	}
 }
 
@@ -113,17 +68,71 @@ func BenchmarkTokenFirst(b *testing.B) {
 	}
 }
 
-// BenchmarkInstantiate measures a new instance of the largest built-in filter.
+// BenchmarkInstantiate measures a new instance of the largest built-in filter,
+// until it is ready for a request.
 func BenchmarkInstantiate(b *testing.B) {
-	h := newBench(b)
-	h.build(b, "jwt", "", "jwt") // keeps the module compiled
+	f := newBench(b).build(b, "jwt", "", "jwt")
+	b.ReportAllocs()
 	for b.Loop() {
-		f, err := h.host.Build(context.Background(), spec("jwt", "", "jwt"))
+		if err := wasm.Instantiate(f); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkRestore measures what a trap costs instead: the instance is put
+// back to its first state.
+func BenchmarkRestore(b *testing.B) {
+	f := newBench(b).build(b, "jwt", "", "jwt")
+	b.ReportAllocs()
+	for b.Loop() {
+		if !wasm.Restore(f) {
+			b.Fatal("not restored")
+		}
+	}
+}
+
+// BenchmarkTrap measures a request that traps until the filter is as good as
+// new.
+func BenchmarkTrap(b *testing.B) {
+	h := newBench(b)
+	f := h.build(b, "mean", "")
+	for b.Loop() {
+		if _, err := f.HandleRequest(context.Background(), newExchange("GET", "/panic")); err == nil {
+			b.Fatal("no trap")
+		}
+		wasm.Mended(h.host)
+	}
+}
+
+// BenchmarkCompile measures how long a module of Go takes to be ready to be
+// instantiated: without and with its machine code in the folder.
+func BenchmarkCompile(b *testing.B) {
+	binary, err := guestModule("jwt")
+	if err != nil {
+		b.Fatal(err)
+	}
+	dir := b.TempDir()
+	once := func(b *testing.B, dir string) {
+		h, err := wasm.New(context.Background(), wasm.Options{CacheDir: dir})
+		if err == nil {
+			err = errors.Join(h.Precompile(context.Background(), binary), h.Close(context.Background()))
+		}
 		if err != nil {
 			b.Fatal(err)
 		}
-		_ = f.Close(context.Background())
 	}
+	b.Run("cold", func(b *testing.B) {
+		for b.Loop() {
+			once(b, "")
+		}
+	})
+	b.Run("warm", func(b *testing.B) {
+		once(b, dir)
+		for b.Loop() {
+			once(b, dir)
+		}
+	})
 }
 
 // BenchmarkLimiter measures limit_take without a guest.

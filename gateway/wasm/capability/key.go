@@ -238,9 +238,12 @@ func wellFormed(key, environment string) bool {
 	if len(id) != keyIDDigits || (environment != "" && env != environment) {
 		return false
 	}
-	var buf [maxKeyBytes]byte
-	body := buf[:copy(buf[:], key[:len(key)-checksumDigits])]
-	sum := crc32.ChecksumIEEE(body)
+	// Not ChecksumIEEE, for which the key would have to be copied to the heap.
+	sum := ^uint32(0)
+	for i := range len(key) - checksumDigits {
+		sum = crc32.IEEETable[byte(sum)^key[i]] ^ sum>>8
+	}
+	sum = ^sum
 	const hex = "0123456789abcdef"
 	for i := range checksumDigits {
 		if key[len(key)-1-i] != hex[sum&15] {
