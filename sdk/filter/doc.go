@@ -29,7 +29,8 @@
 //
 //	func main() {}
 //
-// Build it with the standard toolchain:
+// `gatehouse filter new hello --sdk DIR` makes a folder with such a filter, its
+// tests and a Makefile. Build it with the standard toolchain:
 //
 //	GOOS=wasip1 GOARCH=wasm go build -buildmode=c-shared -o hello.wasm .
 //
@@ -37,6 +38,19 @@
 // package variable. A filter with a method HandleResponse has a response
 // phase, and keeps its instance until then; one without gives it back before
 // the upstream is called.
+//
+// # Grants
+//
+// A filter sees and changes requests. For credentials, bodies, a memory, calls
+// and metrics the operator grants by name what it names with [Needs]; what was
+// not granted is hidden, or an answer of StatusNotGranted.
+//
+// # Failure
+//
+// A panic is a trap: the client gets 503, the instance is given up, the next
+// request is served. The gateway bounds CPU time, memory and what the filter
+// waits for; a filter that answers a bad request with [Request.Problem] instead
+// of a panic is a better one.
 //
 // # Speed
 //
@@ -53,5 +67,6 @@
 // Cryptography, counters and keys are the gateway's: see [Request.VerifyToken],
 // [Request.VerifyKey] and [Limit]. The package speaks the ABI of
 // gatehouse.example/pluginspec/filter/v1 and needs no third-party module.
-// filtertest runs a filter natively in go test.
+// filtertest runs a filter in go test, natively and
+// compiled; `gatehouse filter run` tries it before a live upstream.
 package filter

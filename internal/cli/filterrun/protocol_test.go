@@ -41,9 +41,9 @@ func TestProtocolRefuses(t *testing.T) {
 func TestReadCasesIsStrict(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "cases.json")
 	for text, want := range map[string]string{
-		`{"cases":[]}`:                     `there are none under "cases"`,
-		`{"cases":[{"expects":{}}]}`:       `unknown field "expects"`,
-		`{"cases":[{"request":{"uri":1}}]`: "cannot unmarshal number",
+		`{"cases":[]}`:                      `there are none under "cases"`,
+		`{"cases":[{"expects":{}}]}`:        `unknown field "expects"`,
+		`{"cases":[{"request":{"uri":1}}]}`: "cannot unmarshal number",
 	} {
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
