@@ -65,7 +65,7 @@ func TestSpans(t *testing.T) {
 	for _, s := range recorder.Ended() {
 		line := s.Name()
 		for _, a := range s.Attributes() {
-			line += " " + a.Value.Emit()
+			line += " " + a.Value.String()
 		}
 		if s.Status().Code == codes.Error {
 			line += " " + s.Status().Description

@@ -139,7 +139,7 @@ func (i *instance) initialize() error {
 			continue
 		}
 		if _, err := f.Call(i.Instance); err != nil {
-			if name == exportCommand && i.module.IsClosed() {
+			if _, ended := errors.AsType[exitError](err); ended && name == exportCommand {
 				return fmt.Errorf("%s: %w; a filter must not end: build it as a reactor, with Go by -buildmode=c-shared", name, i.trapped(err))
 			}
 			return fmt.Errorf("%s: %w", name, i.trapped(err))

@@ -120,7 +120,9 @@ func (m *metrics) enter(name string, p *pool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.live[name] = append(m.live[name], p)
-	m.past[name] = m.past[name] // counts that are zero are counts, too
+	if _, known := m.past[name]; !known {
+		m.past[name] = poolCounts{} // counts that are zero are counts, too
+	}
 }
 
 // leave removes a pool that is drained; what it has counted stays.

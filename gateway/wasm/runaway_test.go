@@ -148,7 +148,7 @@ func TestModuleSizeIsBounded(t *testing.T) {
 func TestTrapOnEveryCall(t *testing.T) {
 	registry := prometheus.NewRegistry()
 	b := newBench(t, func(o *wasm.Options) { o.Registry, o.Limits.Instances = registry, 2 })
-	f := b.build(t, "mean", "")
+	f := b.build(t, "respond", "")
 	for range 50 {
 		trapIn(t, f, "/panic")
 	}
@@ -166,6 +166,9 @@ func TestTrapOnEveryCall(t *testing.T) {
 		for _, m := range family.GetMetric() {
 			values[family.GetName()] += m.GetCounter().GetValue() + m.GetGauge().GetValue()
 		}
+	}
+	if restored := values["gatehouse_filter_restored_total"]; restored != 50 {
+		t.Errorf("%v instances restored after 50 panics", restored)
 	}
 	if mended := values["gatehouse_filter_restored_total"] + values["gatehouse_filter_replaced_total"]; mended != 50 {
 		t.Errorf("%v instances mended after 50 traps", mended)

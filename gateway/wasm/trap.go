@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/tetratelabs/wazero/sys"
-
 	"gatehouse.example/gateway/exchange"
 	"gatehouse.example/gateway/wasm/guest"
 )
@@ -42,7 +40,7 @@ func (i *instance) trapped(err error) error {
 	limits := &i.owner.limits
 	spent, nested := i.Exhausted()
 	said := i.Output.FirstLine()
-	var exit *sys.ExitError
+	var exit exitError
 	var broken guest.Trap
 	abi := errors.As(err, &broken)
 	// In a start function there is no counter to ask.
@@ -63,7 +61,7 @@ func (i *instance) trapped(err error) error {
 	}
 	t := &trap{reason: reasonTrap}
 	if errors.As(err, &exit) {
-		t.reason, t.text = reasonExit, fmt.Sprintf("the guest ended itself with code %d", exit.ExitCode())
+		t.reason, t.text = reasonExit, exit.Error()
 	} else {
 		t.text = strings.TrimSuffix(oneLine(err).Error(), " (recovered by wazero)")
 		if strings.Contains(t.text, "stack overflow") {

@@ -2,6 +2,7 @@ package wasm
 
 import (
 	"context"
+	"fmt"
 	"strings"
 
 	"github.com/tetratelabs/wazero"
@@ -19,12 +20,27 @@ func instantiateWASI(ctx context.Context, runtime wazero.Runtime) error {
 	return err
 }
 
+// exitError is the code with which a guest wants to end itself.
+type exitError uint32
+
+// Error implements error.
+func (e exitError) Error() string {
+	return fmt.Sprintf("the guest ended itself with code %d", uint32(e))
+}
+
 type wasiMeter struct{}
 
 var _ experimental.FunctionListenerFactory = wasiMeter{}
 
 // NewFunctionListener implements experimental.FunctionListenerFactory.
 func (wasiMeter) NewFunctionListener(f api.FunctionDefinition) experimental.FunctionListener {
+	if f.Name() == "proc_exit" {
+		// Before the runtime closes the module for good: a guest of Go ends
+		// itself when it panics, and can be put back as after any other trap.
+		return experimental.FunctionListenerFunc(func(_ context.Context, _ api.Module, _ api.FunctionDefinition, params []uint64, _ experimental.StackIterator) {
+			panic(exitError(uint32(params[0])))
+		})
+	}
 	price := wasiPrice(f.Name())
 	return experimental.FunctionListenerFunc(func(ctx context.Context, _ api.Module, _ api.FunctionDefinition, params []uint64, _ experimental.StackIterator) {
 		guest.From(ctx).Charge(guest.CrossingUnits + price(params))

@@ -28,7 +28,10 @@ func newFilter(s *filter.Setup, c Config) (*respond, error) {
 // HandleRequest remembers the path for the response.
 func (f *respond) HandleRequest(r *filter.Request) filter.Action {
 	f.path = strings.Clone(r.Path())
-	if r.Path() == "/answer" {
+	switch r.Path() {
+	case "/panic":
+		panic("on purpose")
+	case "/answer":
 		r.SetResponseHeader("X-Path", f.path)
 		return r.Reply(418, "text/plain", []byte("short and stout"))
 	}
