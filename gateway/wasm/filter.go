@@ -13,6 +13,7 @@ import (
 	"gatehouse.example/gateway/exchange"
 	"gatehouse.example/gateway/filter"
 	"gatehouse.example/gateway/wasm/guest"
+	"gatehouse.example/gateway/wasm/httpwasm"
 )
 
 // wasmFilter is one configured filter.
@@ -26,6 +27,8 @@ type wasmFilter struct {
 	shared      *guest.Filter
 	module      *module
 	about       Description
+	// features are those of http-wasm that the guest enables while it starts.
+	features uint32
 	// snapshot is what instances are put back to; nil where they cannot.
 	snapshot *snapshot
 	pool     *pool
@@ -134,6 +137,7 @@ func (f *wasmFilter) open(ctx context.Context, s filter.Spec) error {
 		first.close()
 		return err
 	}
+	f.features = first.BaseFeatures
 	if f.restorable() {
 		f.snapshot = first.takeSnapshot()
 	}
@@ -186,6 +190,11 @@ func (f *wasmFilter) OnError() filter.OnError { return f.onError }
 
 // HandleRequest implements [filter.Filter].
 func (f *wasmFilter) HandleRequest(ctx context.Context, ex *exchange.Exchange) (filter.Result, error) {
+	// Before an instance is taken: none waits for a slow client, and a client
+	// that breaks off traps nobody.
+	if err := httpwasm.BufferRequest(f.shared, f.features, ex); err != nil {
+		return filter.Result{}, err
+	}
 	i, err := f.pool.acquire(ctx)
 	if err != nil {
 		if ctx.Err() == nil {
