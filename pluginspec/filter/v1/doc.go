@@ -21,9 +21,14 @@
 //     for each response where the guest has a response phase. One instance
 //     serves one request at a time and, with a response phase, one exchange
 //     at a time.
-//  4. A trap ends the instance. The request fails with 503 (or goes on where
-//     the operator configured on_error: skip) and the instance is never called
-//     again.
+//  4. A trap, a call of proc_exit among them, ends the request: it fails with
+//     503 (or goes on where the operator configured on_error: skip). What the
+//     instance has remembered is gone: it is put back to the state of an
+//     instance that has just returned from gatehouse_start, or replaced by a new
+//     one. Instances of a filter that are put back share that state, the state
+//     of pseudo-random generators included (math/rand): what must be unique
+//     comes from random_get (crypto/rand). The host never puts a module back
+//     that imports random_get and has no gatehouse_describe.
 //
 // gatehouse_describe() → i64, where the guest exports it, returns the address
 // (upper 32 bits) and the length (lower 32 bits) of a JSON text that stays
