@@ -128,7 +128,9 @@ func (p *pipeline) noRoute(ex *exchange.Exchange, s *reload.Snapshot) {
 
 func (p *pipeline) filterSkipped(err error) {
 	p.countFilter(err)
-	p.app.options.Logger.Warn("filter failed and was skipped", slog.String("error", err.Error()))
+	// Whoever can make a filter fail could fill the log: the filter's host says
+	// why, once a second.
+	p.app.options.Logger.Debug("filter failed and was skipped", slog.String("error", err.Error()))
 }
 
 func (p *pipeline) filterFailed(ex *exchange.Exchange, err error) {
@@ -138,7 +140,11 @@ func (p *pipeline) filterFailed(ex *exchange.Exchange, err error) {
 		return
 	}
 	p.countFilter(err)
-	p.app.options.Logger.Error("filter failed", slog.String("error", err.Error()), slog.String("request_id", ex.RequestID))
+	p.app.options.Logger.Debug("filter failed", slog.String("error", err.Error()), slog.String("request_id", ex.RequestID))
+	if errors.Is(err, exchange.ErrBodyTooLarge) {
+		answer(ex, problem.New(http.StatusRequestEntityTooLarge, "body_too_large", "the body is larger than a filter of this path takes"))
+		return
+	}
 	answer(ex, problem.New(http.StatusServiceUnavailable, "filter_failed", "a part of the gateway failed; try again"))
 }
 
