@@ -3,6 +3,7 @@ package wasm
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
@@ -43,16 +44,18 @@ type module struct {
 	err  error
 }
 
-// acquireModule compiles binary, unless a filter uses it already. Each call
+// acquireModule compiles code, unless a filter uses it already. Each call
 // must be met by one of releaseModule.
-func (h *Host) acquireModule(ctx context.Context, binary []byte, limits *filter.Limits) (*module, error) {
-	if int64(len(binary)) > limits.ModuleBytes {
-		return nil, fmt.Errorf("limits.module: the module has %d bytes, the limit is %d", len(binary), limits.ModuleBytes)
+func (h *Host) acquireModule(ctx context.Context, code []byte, limits *filter.Limits) (*module, error) {
+	if int64(len(code)) > limits.ModuleBytes {
+		return nil, fmt.Errorf("limits.module: the module has %d bytes, the limit is %d", len(code), limits.ModuleBytes)
 	}
 	key := moduleKey{
-		digest: sha256.Sum256(binary),
+		digest: sha256.Sum256(code),
 		tables: uint32(min(limits.TableElements, math.MaxInt32)),
-		start:  fuel.Budget(limits.StartFuel, limits.CallDepth),
+	}
+	if hasStart(code) {
+		key.start = fuel.Budget(limits.StartFuel, limits.CallDepth)
 	}
 	h.mu.Lock()
 	m := h.modules[key]
@@ -65,7 +68,7 @@ func (h *Host) acquireModule(ctx context.Context, binary []byte, limits *filter.
 
 	// Others that want the same module wait here; others do not.
 	m.once.Do(func() {
-		m.err = h.compile(ctx, m, binary)
+		m.err = h.compile(ctx, m, code)
 		if h.compiled.Add(1)%pruneEvery == 0 {
 			h.pruneCache(ctx)
 		}
@@ -76,10 +79,25 @@ func (h *Host) acquireModule(ctx context.Context, binary []byte, limits *filter.
 	return m, nil
 }
 
+// hasStart reports whether a module may have a start function. It is the one
+// that runs before the host can set the counter, so that its budget is compiled
+// in.
+func hasStart(module []byte) bool {
+	const header, sectionStart = 8, 8
+	for rest := module[min(header, len(module)):]; len(rest) > 0; {
+		size, n := binary.Uvarint(rest[1:])
+		if rest[0] == sectionStart || n <= 0 || size > uint64(len(rest)-1-n) {
+			return true // or it is none at all, which others will say
+		}
+		rest = rest[1+n+int(size):]
+	}
+	return false
+}
+
 // compile instruments and compiles a module, and checks what it asks for
 // before anything of it runs.
-func (h *Host) compile(ctx context.Context, m *module, binary []byte) error {
-	about, err := fuel.Instrument(binary, fuel.Options{MaxTableElements: m.key.tables, Start: m.key.start, Refill: true})
+func (h *Host) compile(ctx context.Context, m *module, code []byte) error {
+	about, err := fuel.Instrument(code, fuel.Options{MaxTableElements: m.key.tables, Start: m.key.start, Refill: true})
 	if err != nil {
 		return fmt.Errorf("compile: %w", err)
 	}

@@ -168,3 +168,20 @@ func TestFullQueueAnswersAtOnce(t *testing.T) {
 		result.Response.Release()
 	}
 }
+
+// Filters of one module share its machine code, whatever else their limits are.
+func TestModulesAreShared(t *testing.T) {
+	b := newBench(t)
+	for _, l := range []filter.Limits{{}, {Fuel: 1_000_000, StartFuel: 9_000_000, CallDepth: 100, Memory: 8 << 20}} {
+		s := spec("mean", "")
+		s.Limits = l
+		f, err := b.host.Build(context.Background(), s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = f.Close(context.Background()) }()
+	}
+	if n := wasm.Modules(b.host); n != 1 {
+		t.Errorf("%d modules", n)
+	}
+}
