@@ -227,12 +227,14 @@ func (b *body) misc(at int) {
 		b.charge(1)
 	case miscDataDrop, miscElemDrop:
 		b.u32("index of segment")
+		b.module.namesData = b.module.namesData || op == miscDataDrop
 		b.module.changesTables = true
 		b.charge(1)
 	case miscTableSize:
 		b.u32("index of table")
 		b.charge(1)
 	case miscMemoryInit, miscMemoryCopy:
+		b.module.namesData = b.module.namesData || op == miscMemoryInit
 		b.skipImmediate(immTwoIndexes)
 		b.bulk(at, 4)
 	case miscMemoryFill:

@@ -80,6 +80,7 @@ func (m *module) encode() ([]byte, error) {
 	for _, t := range m.addedTypes {
 		size += len(t) + 16
 	}
+	data := m.joinData() // once the code is known
 	out := append(make([]byte, 0, size), m.binary[:8]...)
 	for _, id := range sectionOrder {
 		switch id {
@@ -108,11 +109,12 @@ func (m *module) encode() ([]byte, error) {
 			out = m.appendStart(out)
 		case sectionElement:
 			out = m.appendElements(out)
+		case sectionDataCount:
+			out = m.appendDataCount(out, &data)
+		case sectionData:
+			out = m.appendData(out, &data)
 		default:
-			if r := m.parts[id]; m.found[id] {
-				out = appendU32(append(out, id), uint32(len(r.b)-r.at))
-				out = append(out, r.b[r.at:]...)
-			}
+			out = m.appendAsItIs(out, id)
 		}
 	}
 	return out, nil

@@ -50,6 +50,7 @@ type module struct {
 	locals         int // of all functions read so far
 	importsMutable bool
 	changesTables  bool // by an operator, as dropped segments
+	namesData      bool // by an operator
 
 	counter       uint32 // index of the counter
 	counterExport string
