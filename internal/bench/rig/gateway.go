@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime/pprof"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -34,6 +35,17 @@ func gateway(ctx context.Context, flags *flag.FlagSet, args []string) (err error
 	cache := flags.String("cache", "", "folder of compiled filters")
 	if err := flags.Parse(args); err != nil {
 		return err
+	}
+	if profile := os.Getenv("RIG_CPUPROFILE"); profile != "" {
+		f, err := os.Create(profile)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		if err := pprof.StartCPUProfile(f); err != nil {
+			return err
+		}
+		defer pprof.StopCPUProfile()
 	}
 	key, err := jose.GenerateES256()
 	if err != nil {
