@@ -238,6 +238,17 @@ func (f *wasmFilter) failed(i *instance, err error) error {
 	return err
 }
 
+// restore puts an instance back to its first state, if it can, on one of the
+// processors that guests share which run on.
+func (f *wasmFilter) restore(i *instance) bool {
+	if f.snapshot == nil {
+		return false
+	}
+	f.host.shares <- struct{}{}
+	defer func() { <-f.host.shares }()
+	return f.snapshot.restore(i)
+}
+
 // mend makes an instance that has trapped as good as new: it is put back to
 // its first state, or another takes its place.
 func (f *wasmFilter) mend(i *instance) {
@@ -246,7 +257,7 @@ func (f *wasmFilter) mend(i *instance) {
 		f.pool.lose(i)
 		return
 	}
-	if f.snapshot != nil && f.snapshot.restore(i) {
+	if f.restore(i) {
 		f.metrics.restored.Inc()
 		f.pool.release(i)
 		return

@@ -1,6 +1,7 @@
 package guest
 
 import (
+	"bytes"
 	"context"
 	"log/slog"
 	"strings"
@@ -46,16 +47,31 @@ func (l *Log) Enabled(level slog.Level) bool {
 
 // Line writes one line, or leaves it out.
 func (l *Log) Line(level slog.Level, text string, attrs ...any) {
+	if l.take(level) {
+		l.write(level, text, attrs...)
+	}
+}
+
+// Bytes is Line for a text of the guest's memory: what is left out costs
+// nothing.
+func (l *Log) Bytes(level slog.Level, text []byte) {
+	if l.take(level) {
+		l.write(level, string(text))
+	}
+}
+
+func (l *Log) take(level slog.Level) bool {
 	if !l.Enabled(level) {
-		return
+		return false
 	}
 	ok, dropped := l.lines.take()
-	if !ok {
-		return
-	}
 	if dropped > 0 {
 		l.logger.Warn("filter log limited", "lines_left_out", dropped)
 	}
+	return ok
+}
+
+func (l *Log) write(level slog.Level, text string, attrs ...any) {
 	if len(text) > maxLineBytes {
 		text = text[:maxLineBytes] + "…"
 	}
@@ -86,8 +102,8 @@ func (o *Output) Write(p []byte) (int, error) {
 	if room := maxOutputBytes - len(o.text); room > 0 {
 		o.text = append(o.text, p[:min(room, len(p))]...)
 	}
-	if text := strings.TrimSpace(string(p[:min(len(p), maxLineBytes)])); text != "" {
-		o.log.Line(slog.LevelDebug, text, "stream", "stderr")
+	if text := bytes.TrimSpace(p[:min(len(p), maxLineBytes)]); len(text) > 0 && o.log.take(slog.LevelDebug) {
+		o.log.write(slog.LevelDebug, string(text), "stream", "stderr")
 	}
 	return len(p), nil
 }

@@ -58,7 +58,7 @@ func logLine(in *guest.Instance, mem guest.Memory, stack []uint64) {
 	if n >= levelNone || !in.Filter.Log.Enabled(level(n)) {
 		return
 	}
-	in.Filter.Log.Line(level(n), string(mem.Bytes(uint32(stack[1]), length)))
+	in.Filter.Log.Bytes(level(n), mem.Bytes(uint32(stack[1]), length))
 }
 
 func logEnabled(in *guest.Instance, _ guest.Memory, stack []uint64) {
