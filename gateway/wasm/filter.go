@@ -244,8 +244,8 @@ func (f *wasmFilter) restore(i *instance) bool {
 	if f.snapshot == nil {
 		return false
 	}
-	f.host.shares <- struct{}{}
-	defer func() { <-f.host.shares }()
+	f.host.shares.Acquire()
+	defer f.host.shares.Release()
 	return f.snapshot.restore(i)
 }
 

@@ -98,7 +98,7 @@ type Host struct {
 	background sync.WaitGroup
 	mending    chan struct{}
 	// shares are the processors for guests that run on.
-	shares guest.Shares
+	shares *guest.Shares
 
 	mu      sync.Mutex
 	modules map[moduleKey]*module
@@ -122,7 +122,7 @@ func New(ctx context.Context, o Options) (*Host, error) {
 	h := &Host{
 		options: o, modules: make(map[moduleKey]*module), metrics: newMetrics(o.Registry), services: newServices(&o),
 		mending: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)),
-		shares:  make(guest.Shares, max(1, runtime.GOMAXPROCS(0)/2)),
+		shares:  guest.NewShares(max(1, runtime.GOMAXPROCS(0)/2)),
 		imports: make(map[string]map[string]string),
 	}
 	if o.CacheDir == "" {

@@ -65,7 +65,7 @@ type Filter struct {
 	// MaxBodyBytes bounds a body that the guest reads or writes.
 	MaxBodyBytes int64
 	// Shares are the processors for guests that run on; nil does not bound them.
-	Shares Shares
+	Shares *Shares
 	// HostTime bounds all waiting of one call into the guest; zero does not.
 	HostTime time.Duration
 }

@@ -2,10 +2,8 @@ package guest
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"math"
-	"runtime"
+	"time"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
@@ -25,15 +23,6 @@ const (
 	settleUnits = 8 << 10
 )
 
-// SliceUnits is how much fuel a guest is given at a time, some 50 to 100
-// microseconds: machine code cannot be interrupted, so a guest that runs on
-// would keep its processor from everybody else, and the collector from all.
-const SliceUnits = 100_000
-
-// Shares are the processors that guests may hold together that run on beyond
-// their first slice. The others are left to those that are brief.
-type Shares chan struct{}
-
 // meter counts what a guest burns. The counter is the guest's own: the module
 // was instrumented to count it down (gateway/wasm/fuel), and to ask for more.
 type meter struct {
@@ -46,6 +35,10 @@ type meter struct {
 	owed      int64
 	crossings uint32
 	sharing   bool
+	// pausedAt are the units that were burnt at the last pause, rested is how
+	// long the call has rested.
+	pausedAt int64
+	rested   time.Duration
 }
 
 // SetCounter gives the instance its module's counter. Until then the host's
@@ -58,6 +51,8 @@ func (in *Instance) Refuel(units int64, depth int) {
 	m := &in.meter
 	slice := min(units, SliceUnits)
 	m.units, m.kept, m.owed, m.crossings = units, units-slice, 0, 0
+	m.pausedAt, m.rested = 0, 0
+	in.Filter.Shares.call()
 	if m.counter != nil {
 		m.counter.Set(fuel.Budget(slice, depth))
 	}
@@ -94,11 +89,10 @@ func (in *Instance) Refill() {
 		panic(errDepth)
 	}
 	in.slice(now)
-	in.pause()
 }
 
 // slice takes what is owed and gives the counter what a slice holds, from what
-// is left of the call's units.
+// is left of the call's units. Where one was burnt, others have their turn.
 func (in *Instance) slice(now uint64) {
 	m := &in.meter
 	left := fuel.Left(now) + m.kept - m.owed
@@ -108,37 +102,12 @@ func (in *Instance) slice(now uint64) {
 	if left < 0 {
 		panic(ErrFuel)
 	}
-}
-
-// pause lets others have the processor, and ends a call for which nobody waits
-// any more.
-func (in *Instance) pause() {
-	if err := in.Request.Err(); err != nil {
-		panic(fmt.Errorf("%w: %w", ErrGone, err))
-	}
-	switch shares := in.Filter.Shares; {
-	case shares == nil || in.meter.sharing:
-		runtime.Gosched()
-	default:
-		select {
-		case shares <- struct{}{}:
-			in.meter.sharing = true
-		case <-in.Request.Done():
-			panic(fmt.Errorf("%w: %w", ErrGone, in.Request.Err()))
-		}
+	if burnt := m.units - left; burnt-m.pausedAt >= SliceUnits {
+		slices := (burnt - m.pausedAt) / SliceUnits
+		m.pausedAt = burnt
+		in.pause(slices)
 	}
 }
-
-// unshare gives the processor back at the end of a call, and before it waits.
-func (in *Instance) unshare() {
-	if in.meter.sharing {
-		in.meter.sharing = false
-		<-in.Filter.Shares
-	}
-}
-
-// Rest ends a call into the guest.
-func (in *Instance) Rest() { in.unshare() }
 
 // ErrFuel and errDepth unwind a host function; the host tells the reason by the
 // counter, where there is one.
@@ -146,9 +115,6 @@ const (
 	ErrFuel  = Trap("out of fuel")
 	errDepth = Trap("calls nest too deep")
 )
-
-// ErrGone ends a call whose request is over.
-var ErrGone = errors.New("nobody waits for the guest")
 
 // Burnt returns the units that the call has burnt since Refuel, and how often
 // it has called the host.
