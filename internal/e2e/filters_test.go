@@ -35,6 +35,9 @@ func TestFilters(t *testing.T) {
 	if out, said, exit := command(t, environment(), "filter", "inspect", filepath.Join(folder, "shout.wasm")); exit != 0 || !strings.Contains(out, "http-wasm") || !strings.Contains(out, "sha256") {
 		t.Errorf("inspect: %d\n%s%s", exit, out, said)
 	}
+	if out, said, exit := command(t, environment(), "gateway", "check", filepath.Join("configs", "examples", "filters.yaml")); exit != 0 {
+		t.Errorf("check of the example: %d\n%s%s", exit, out, said)
+	}
 	up := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "hello") }))
 	t.Cleanup(up.Close)
 	t.Run("check", func(t *testing.T) { operatorChecks(t, config, file) })
