@@ -74,7 +74,7 @@ func startMemory(t *testing.T, r wazero.Runtime, binary []byte) string {
 	if err != nil {
 		return "refused"
 	}
-	defer m.Close(ctx)
+	defer func() { _ = m.Close(ctx) }()
 	content, _ := m.Memory().Read(0, m.Memory().Size())
 	return string(content)
 }

@@ -32,15 +32,20 @@ func dial(address string) (*connection, error) {
 
 // send sends a GET with twelve header fields.
 func (c *connection) send(path, token string) error {
-	b := append(c.buffer[:0], "GET "...)
-	b = append(append(b, path...), " HTTP/1.1\r\nHost: gateway.example\r\n"...)
-	b = append(b, "User-Agent: Mozilla/5.0 (X11; Linux x86_64) rig\r\nAccept: application/json\r\nAccept-Encoding: gzip, br\r\nAccept-Language: en\r\n"+
+	b := c.buffer[:0]
+	b = append(b, "GET "...)
+	b = append(b, path...)
+	b = append(b, " HTTP/1.1\r\nHost: gateway.example\r\n"+
+		"User-Agent: Mozilla/5.0 (X11; Linux x86_64) rig\r\nAccept: application/json\r\nAccept-Encoding: gzip, br\r\nAccept-Language: en\r\n"+
 		"Origin: http://localhost:3000\r\nReferer: http://localhost:3000/people\r\nCache-Control: no-cache\r\nX-Kind: bench\r\n"+
 		"Sec-Fetch-Mode: cors\r\nSec-Fetch-Site: same-site\r\n"...)
 	if token != "" {
-		b = append(append(append(b, "Authorization: Bearer "...), token...), "\r\n"...)
+		b = append(b, "Authorization: Bearer "...)
+		b = append(b, token...)
+		b = append(b, "\r\n"...)
 	}
-	c.buffer = append(b, "\r\n"...)
+	b = append(b, "\r\n"...)
+	c.buffer = b
 	_, err := c.Write(c.buffer)
 	return err
 }
