@@ -74,8 +74,6 @@ func (b *builder) module(at string, raw *fileFilter) string {
 	return raw.Module
 }
 
-func modulePath(module string) (string, bool) { return strings.CutPrefix(module, "file:") }
-
 func (b *builder) filterLimits(at string, raw *fileFilterLimits) filter.Limits {
 	l := filter.Limits{
 		Memory: int64(raw.Memory), Fuel: raw.Fuel, StartFuel: raw.StartFuel, CallDepth: raw.CallDepth,

@@ -24,30 +24,6 @@ func Load(file string) (*Gateway, error) {
 	return Parse(file, data)
 }
 
-// Check reads and checks a file, as [Load] does, and the files it names.
-func Check(file string) error {
-	g, err := Load(file)
-	if err != nil {
-		return err
-	}
-	ps := problems{places: &g.places}
-	for i := range g.Routes {
-		if schema := g.Routes[i].Body.Schema; schema != "" {
-			if _, err := os.Stat(schema); err != nil {
-				ps.add(fmt.Sprintf("routes[%d].body.schema", i), "%w", err)
-			}
-		}
-	}
-	for i := range g.Filters {
-		if path, ok := modulePath(g.Filters[i].Module); ok {
-			if _, err := os.Stat(path); err != nil {
-				ps.add("filters."+g.Filters[i].Name+".module", "%w", err)
-			}
-		}
-	}
-	return ps.err()
-}
-
 // Parse checks data, the bytes of file. Relative paths in it are relative to
 // the folder of file.
 func Parse(file string, data []byte) (*Gateway, error) {
