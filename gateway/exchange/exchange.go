@@ -213,6 +213,8 @@ type Body struct {
 	// Length is the declared length in bytes, or -1 where it is not known
 	// (chunked). It means nothing where Bytes is set.
 	Length int64
+
+	was *Body // before Replace
 }
 
 // Empty reports whether there is no body at all.

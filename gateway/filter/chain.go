@@ -54,15 +54,19 @@ func (e *FailedError) Unwrap() error { return e.err }
 // A *[FailedError]; the response phases of the filters before it still wait.
 func (c Chain) HandleRequest(ctx context.Context, ex *exchange.Exchange, run *Run, skipped func(error)) (answered bool, err error) {
 	for _, f := range c {
+		before := save(f, ex)
 		result, err := run.request(ctx, f, ex)
 		if err != nil {
 			failure := &FailedError{Filter: f.Name(), Phase: "request", err: err}
+			undo(ex, before)
 			if f.OnError() == Deny {
 				return false, failure
 			}
 			skipped(failure)
 			continue
 		}
+		ex.Request.Body.Commit()
+		ex.Response.Body.Commit()
 		if result.Response != nil {
 			run.waiting = append(run.waiting, waiting{f, result.Response})
 		}
@@ -87,15 +91,39 @@ func (r *Run) HandleResponse(ctx context.Context, ex *exchange.Exchange, failed 
 		w := r.waiting[last]
 		r.waiting[last] = waiting{}
 		r.waiting = r.waiting[:last]
+		before := save(w.filter, ex)
 		if err := r.response(ctx, w, ex, failed); err != nil {
 			failure := &FailedError{Filter: w.filter.Name(), Phase: "response", err: err}
+			undo(ex, before)
 			if w.filter.OnError() == Deny {
 				return failure
 			}
 			skipped(failure)
+			continue
 		}
+		ex.Response.Body.Commit()
 	}
 	return nil
+}
+
+// save keeps the exchange for a filter whose failure must leave no trace.
+func save(f Filter, ex *exchange.Exchange) *exchange.Saved {
+	if f.OnError() != Skip {
+		return nil
+	}
+	return ex.Save()
+}
+
+// undo takes back what a filter has done that failed: all of it where the
+// exchange goes on without the filter, else the bodies, which are still needed
+// to end it.
+func undo(ex *exchange.Exchange, before *exchange.Saved) {
+	if before != nil {
+		ex.Restore(before)
+		return
+	}
+	ex.Request.Body.Undo()
+	ex.Response.Body.Undo()
 }
 
 // Release gives up the phases that still wait.

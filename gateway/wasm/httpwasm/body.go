@@ -103,7 +103,7 @@ func writeBody(in *guest.Instance, mem guest.Memory, stack []uint64) {
 			buffer(in, b)
 		}
 		state.Written = true
-		b.SetBytes(nil)
+		b.Replace()
 	}
 	if int64(len(b.Bytes))+int64(len(p)) > in.Filter.MaxBodyBytes {
 		panic(fmt.Errorf("write body: %w", exchange.ErrBodyTooLarge))
