@@ -43,7 +43,7 @@ func newFilter(s *filter.Setup, c Config) (*apikey, error) {
 	if f.keys, err = s.Keys(policy); err != nil {
 		return nil, errors.New("config/" + err.Error())
 	}
-	if f.addresses, err = parseNetworks(c.Addresses); err != nil {
+	if f.addresses, err = filter.ParseNetworks("addresses", c.Addresses); err != nil {
 		return nil, err
 	}
 	if len(c.Quota) > 0 {

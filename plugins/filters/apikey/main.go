@@ -15,7 +15,7 @@ import (
 type apikey struct {
 	keys      *filter.Keys
 	scopes    string // for the challenge, separated by spaces
-	addresses []network
+	addresses filter.Networks
 	quota     *filter.Limit // nil where there is none
 	names     []string      // of the quota's windows, quoted
 	policies  string        // the RateLimit-Policy value
@@ -59,7 +59,7 @@ func refuse(r *filter.Request, code, detail string) filter.Action {
 
 // use says whether a good key may be used from here, and now.
 func (f *apikey) use(r *filter.Request) filter.Action {
-	if len(f.addresses) > 0 && !contains(f.addresses, r.SourceIP()) {
+	if f.addresses.Len() > 0 && !f.addresses.Contains(r.SourceIP()) {
 		return r.Problem(403, "Forbidden", "address_not_allowed", "The API key may not be used from this address.")
 	}
 	if f.quota == nil {

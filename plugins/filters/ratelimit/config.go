@@ -59,7 +59,7 @@ func newFilter(s *filter.Setup, c Config) (*ratelimit, error) {
 	if f.key, err = parseKey(c); err != nil {
 		return nil, err
 	}
-	if f.exempt, err = parseNetworks(c.Exempt); err != nil {
+	if f.exempt, err = filter.ParseNetworks("exempt", c.Exempt); err != nil {
 		return nil, err
 	}
 	policy, err := f.windows(c)

@@ -18,7 +18,7 @@ import (
 type ratelimit struct {
 	key      []part
 	costs    costs
-	exempt   []network
+	exempt   filter.Networks
 	limit    *filter.Limit
 	names    []string // of the windows, quoted
 	policies string   // the RateLimit-Policy value
@@ -34,7 +34,7 @@ type ratelimit struct {
 
 // HandleRequest counts the request, and answers it where it is one too many.
 func (f *ratelimit) HandleRequest(r *filter.Request) filter.Action {
-	if len(f.exempt) > 0 && contains(f.exempt, r.SourceIP()) {
+	if f.exempt.Len() > 0 && f.exempt.Contains(r.SourceIP()) {
 		return filter.Next
 	}
 	f.buf = appendKey(f.buf[:0], f.key, r)
