@@ -20,10 +20,27 @@ func newChallenges(issuer string) challenges {
 		c.metadata = `resource_metadata="` + strings.TrimSuffix(issuer, "/") + `/.well-known/oauth-protected-resource"`
 		base += ", " + c.metadata
 	}
-	c.missing = base
-	c.invalid = base + `, error="invalid_token"`
-	c.scope = base + `, error="insufficient_scope"`
-	return c
+	return challengesFrom(base, c.metadata)
+}
+
+// of returns the challenges of an exchange: a filter that looks for tokens may
+// know realm and metadata better than the gateway.
+func (c *challenges) of(ex *exchange.Exchange) challenges {
+	if ex.Challenge == "" {
+		return *c
+	}
+	base := ex.Challenge
+	if c.metadata != "" && !strings.Contains(base, "resource_metadata=") {
+		base += ", " + c.metadata
+	}
+	return challengesFrom(base, c.metadata)
+}
+
+func challengesFrom(base, metadata string) challenges {
+	return challenges{
+		metadata: metadata, missing: base,
+		invalid: base + `, error="invalid_token"`, scope: base + `, error="insufficient_scope"`,
+	}
 }
 
 // complete gives a 401 that a filter made a challenge (RFC 9110 §15.5.2
@@ -50,16 +67,16 @@ func (p *pipeline) enforce(ex *exchange.Exchange, require *config.Require) *prob
 		return nil
 	}
 	if !ex.Principal.Authenticated() {
-		challenge := p.challenge.missing
+		challenge := p.challenge.of(ex).missing
 		if presentedToken(&ex.Request.Header) {
-			challenge = p.challenge.invalid
+			challenge = p.challenge.of(ex).invalid
 		}
 		ex.Response.Header.Set("WWW-Authenticate", challenge)
 		return problem.New(http.StatusUnauthorized, "unauthenticated", "this path needs an access token or an API key")
 	}
 	for _, scope := range require.Scopes {
 		if !ex.Principal.HasScope(scope) {
-			ex.Response.Header.Set("WWW-Authenticate", p.challenge.scope+`, scope="`+strings.Join(require.Scopes, " ")+`"`)
+			ex.Response.Header.Set("WWW-Authenticate", p.challenge.of(ex).scope+`, scope="`+strings.Join(require.Scopes, " ")+`"`)
 			return problem.Newf(http.StatusForbidden, "insufficient_scope", "this needs the scope %s", scope)
 		}
 	}

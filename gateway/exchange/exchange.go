@@ -37,6 +37,10 @@ type Exchange struct {
 	// Credential is a SHA-256 of the credential that Principal was made from:
 	// the cache key of the internal token. It is never the credential itself.
 	Credential [32]byte
+	// Challenge begins the WWW-Authenticate field of a refusal (RFC 9110 §11.6.1)
+	// where the filter that looks for tokens knows better than the gateway; ""
+	// is the gateway's own.
+	Challenge string
 	// Pipeline is what the gateway's pipeline keeps from one stage to the
 	// next; listeners and filters leave it alone.
 	Pipeline any
@@ -117,7 +121,7 @@ func (e *Exchange) Scratch(n int) []byte {
 func (e *Exchange) Reset() {
 	e.Request.reset()
 	e.Response.reset()
-	e.Route, e.RequestID = "", ""
+	e.Route, e.RequestID, e.Challenge = "", "", ""
 	e.Principal = identity.Principal{}
 	e.Credential = [32]byte{}
 	e.ctx = nil

@@ -66,6 +66,9 @@ type TokenPolicy struct {
 	// number or boolean, or as a list of those, which is written with commas.
 	// Dots lead into objects: "realm_access.roles".
 	Claims []string
+	// Challenge begins the challenge of a route that needs somebody, where nobody
+	// is: "Bearer realm=\"shop\"". Empty leaves it to the gateway.
+	Challenge string
 }
 
 // Tokens verifies access tokens by a policy; see [Request.VerifyToken].
@@ -86,6 +89,9 @@ func (s *Setup) Tokens(p TokenPolicy) (*Tokens, error) {
 		b = appendIssuer(b, &p.Issuers[i])
 	}
 	b = appendStrings(append(b, `],"claims":`...), p.Claims)
+	if p.Challenge != "" {
+		b = jsonconf.AppendString(append(b, `,"challenge":`...), p.Challenge)
+	}
 	b = append(b, '}')
 	policy := s.host.TokenPolicy(b)
 	if policy < 0 {

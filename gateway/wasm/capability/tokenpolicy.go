@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"gatehouse.example/internal/identity"
 	"gatehouse.example/internal/jose"
@@ -26,6 +27,9 @@ type TokenPolicy struct {
 	// opaque is asked about tokens that are no JWT; nil refuses them.
 	opaque *tokenIssuer
 	claims []tokenClaim
+	// Challenge begins the challenges of routes that the policy is for (RFC 6750
+	// §3); "" leaves them to the gateway.
+	Challenge string
 }
 
 type tokenClaim struct{ name, attribute string }
@@ -48,6 +52,8 @@ type (
 	tokenPolicyText struct {
 		Issuers []tokenIssuerText `json:"issuers"`
 		Claims  []string          `json:"claims"`
+
+		Challenge string `json:"challenge"`
 	}
 	tokenIssuerText struct {
 		Issuer         string              `json:"issuer"`
@@ -111,7 +117,10 @@ func (v *TokenVerifier) Policy(text, config []byte) (*TokenPolicy, error) {
 		return nil, fmt.Errorf("claims: want at most %d, have %d", maxClaims, n)
 	}
 	r := policyReader{v: v, named: operatorTexts(config)}
-	p := &TokenPolicy{digest: sha256.Sum256(text)}
+	if in.Challenge != "" && (!strings.HasPrefix(in.Challenge, "Bearer ") || strings.ContainsFunc(in.Challenge, unicode.IsControl)) {
+		return nil, errors.New("challenge: want Bearer and its parameters")
+	}
+	p := &TokenPolicy{digest: sha256.Sum256(text), Challenge: in.Challenge}
 	for i := range in.Issuers {
 		at := "issuers/" + strconv.Itoa(i)
 		issuer, err := r.issuer(&in.Issuers[i])

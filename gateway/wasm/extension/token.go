@@ -6,6 +6,7 @@ import (
 	filterv1 "gatehouse.example/pluginspec/filter/v1"
 
 	"gatehouse.example/gateway/exchange"
+	"gatehouse.example/gateway/wasm/capability"
 	"gatehouse.example/gateway/wasm/guest"
 )
 
@@ -41,6 +42,9 @@ func tokenVerify(in *guest.Instance, mem guest.Memory, stack []uint64) {
 		return
 	}
 	ex := in.MustExchange()
+	if challenge := in.Tokens[handle].Challenge; challenge != "" {
+		ex.Challenge = challenge
+	}
 	token, status := string(given), filterv1.StatusOK
 	if token == "" {
 		token, status = bearer(&ex.Request.Header)
@@ -54,7 +58,9 @@ func tokenVerify(in *guest.Instance, mem guest.Memory, stack []uint64) {
 		return
 	}
 	policy := in.Tokens[handle]
-	c, refusal := in.Filter.Tokens.Verify(in.HostContext(), policy, token)
+	var c *capability.Credential
+	var refusal *capability.Refusal
+	in.Waiting(func() { c, refusal = in.Filter.Tokens.Verify(in.HostContext(), policy, token) })
 	if refusal == nil {
 		policy.Attributes(c, ex.SetAttribute)
 	}

@@ -30,6 +30,22 @@ func quotable(text string) bool {
 	return true
 }
 
+// challenge is the beginning of a challenge of this realm, for the gateway; ""
+// where nothing is configured.
+func (c *Config) challenge() string {
+	var parameters []string
+	if c.Realm != "" {
+		parameters = append(parameters, `realm="`+c.Realm+`"`)
+	}
+	if c.ResourceMetadata != "" {
+		parameters = append(parameters, `resource_metadata="`+c.ResourceMetadata+`"`)
+	}
+	if len(parameters) == 0 {
+		return ""
+	}
+	return "Bearer " + strings.Join(parameters, ", ")
+}
+
 // challenge is a WWW-Authenticate value (RFC 6750 §3) with resource_metadata
 // (RFC 9728 §5.1).
 func challenge(c *Config, code, description string) string {

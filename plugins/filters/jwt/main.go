@@ -46,7 +46,7 @@ func newFilter(s *filter.Setup, c Config) (*jwt, error) {
 			claims = append(claims, h.claim)
 		}
 	}
-	tokens, err := s.Tokens(filter.TokenPolicy{Issuers: c.Issuers, Claims: claims})
+	tokens, err := s.Tokens(filter.TokenPolicy{Issuers: c.Issuers, Claims: claims, Challenge: c.challenge()})
 	if err != nil {
 		return nil, err
 	}

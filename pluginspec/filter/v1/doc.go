@@ -141,7 +141,8 @@
 //	    "introspection": {"endpoint": "https://idp.example/introspect",
 //	      "client_id": "gateway", "client_secret_file": "/run/secret",
 //	      "cache": "30s", "allow_no_audience": false}}],
-//	 "claims": ["tenant"]}
+//	 "claims": ["tenant"],
+//	 "challenge": "Bearer realm=\"shop\""}
 //
 // An issuer needs issuer and audience; "self" is Gatehouse's own, which takes
 // required_claims beside them and nothing else. A token's iss chooses the
@@ -153,6 +154,9 @@
 // required_claims must be there and have one of the values; an empty list
 // means any. Roles come from roles_claim alone. The scopes of other issuers
 // are their scope or scp, without those that stand for more than themselves.
+//
+// challenge begins the challenge (RFC 6750 §3) that the gateway sends where the
+// route needs somebody and nobody is there, or lacks a scope.
 //
 // introspection (RFC 7662) is asked about tokens that are not three parts in
 // base64url, and about all where neither jwks_uri nor jwks_file is given. One
