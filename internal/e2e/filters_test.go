@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -101,6 +102,7 @@ func operatorReplaces(t *testing.T, in *installation, shop, data, config, file s
 	if !strings.Contains(string(metrics), `gatehouse_filter_traps_total{filter="strange"`) {
 		t.Error("the traps are not in the metrics")
 	}
+	alertsExist(t, string(metrics))
 	if log, err := os.ReadFile(filepath.Join(data, "logs", "gatehouse.log")); err != nil || !strings.Contains(string(log), "filter trapped") {
 		t.Errorf("the log does not say why: %v", err)
 	}
@@ -125,6 +127,28 @@ func operatorReplaces(t *testing.T, in *installation, shop, data, config, file s
 	editFile(t, file, "filters: [cors, per-ip, strange]", "filters: [cors, per-ip]")
 	editFile(t, file, "  strange: {module: \"file:shout.wasm\", grants: [body]}\n", "")
 	reload()
+}
+
+// alertsExist looks for the metrics that the shipped alerting rules ask for. The
+// shared store of limits and what is refused have none before they are used.
+func alertsExist(t *testing.T, metrics string) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(repository, "configs", "alerts.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	asked := 0
+	for _, name := range regexp.MustCompile(`gatehouse_[a-z_]+`).FindAllString(string(text), -1) {
+		if strings.HasPrefix(name, "gatehouse_limit_store") || name == "gatehouse_filter_refused_total" {
+			continue
+		}
+		if asked++; !strings.Contains(metrics, "# TYPE "+name+" ") {
+			t.Errorf("an alert asks for %s, which the gateway does not have", name)
+		}
+	}
+	if asked < 3 {
+		t.Errorf("%d metrics in the alerting rules", asked)
+	}
 }
 
 // operatorTrusts takes the tokens of another issuer for a shop, and no service
