@@ -89,6 +89,9 @@ type Output struct {
 	log    *Log
 	charge func(bytes uint32)
 	text   []byte
+	// line is what was written since the last line break: runtimes write a panic
+	// in dozens of pieces.
+	line []byte
 }
 
 // maxOutputBytes bounds what is kept of a guest's output.
@@ -102,10 +105,28 @@ func (o *Output) Write(p []byte) (int, error) {
 	if room := maxOutputBytes - len(o.text); room > 0 {
 		o.text = append(o.text, p[:min(room, len(p))]...)
 	}
-	if text := bytes.TrimSpace(p[:min(len(p), maxLineBytes)]); len(text) > 0 && o.log.take(slog.LevelDebug) {
+	n := len(p)
+	if !o.log.Enabled(slog.LevelDebug) {
+		return n, nil
+	}
+	for len(p) > 0 {
+		part, rest, ended := bytes.Cut(p, []byte{'\n'})
+		if room := maxLineBytes - len(o.line); room > 0 {
+			o.line = append(o.line, part[:min(room, len(part))]...)
+		}
+		if ended {
+			o.endLine()
+		}
+		p = rest
+	}
+	return n, nil
+}
+
+func (o *Output) endLine() {
+	if text := bytes.TrimSpace(o.line); len(text) > 0 && o.log.take(slog.LevelDebug) {
 		o.log.write(slog.LevelDebug, string(text), "stream", "stderr")
 	}
-	return len(p), nil
+	o.line = o.line[:0]
 }
 
 // FirstLine returns the first line written since the last Reset.
@@ -115,4 +136,9 @@ func (o *Output) FirstLine() string {
 }
 
 // Reset forgets what was written.
-func (o *Output) Reset() { o.text = o.text[:0] }
+func (o *Output) Reset() {
+	o.text = o.text[:0]
+	if len(o.line) > 0 {
+		o.endLine()
+	}
+}
