@@ -129,9 +129,17 @@ func (o *Output) endLine() {
 	o.line = o.line[:0]
 }
 
-// FirstLine returns the first line written since the last Reset.
+// FirstLine returns the first line written since the last Reset, and where in
+// the filter's own code a panic of Go says that it was.
 func (o *Output) FirstLine() string {
-	line, _, _ := strings.Cut(strings.TrimSpace(string(o.text)), "\n")
+	line, rest, _ := strings.Cut(strings.TrimSpace(string(o.text)), "\n")
+	if _, frame, ok := strings.Cut(rest, "\nmain."); ok {
+		_, place, _ := strings.Cut(frame, "\n\t")
+		place, _, _ = strings.Cut(place, "\n")
+		if place, _, ok = strings.Cut(place, " +"); ok {
+			line += " (" + place + ")"
+		}
+	}
 	return strings.ToValidUTF8(line, "�")
 }
 

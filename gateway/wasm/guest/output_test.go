@@ -27,3 +27,16 @@ func TestOutputIsLoggedByLines(t *testing.T) {
 		t.Errorf("%d lines", n)
 	}
 }
+
+func TestFirstLineNamesThePlace(t *testing.T) {
+	o := Output{log: NewLog(slog.New(slog.DiscardHandler), 1, time.Now)}
+	_, _ = o.Write([]byte("panic: boom\n\ngoroutine 1 [running]:\nruntime.x(...)\n\truntime/panic.go:7 +0x1\nmain.(*handler).HandleRequest(0x1)\n\texample.com/hello/main.go:39 +0x12\nmore\n"))
+	if got := o.FirstLine(); got != "panic: boom (example.com/hello/main.go:39)" {
+		t.Errorf("%q", got)
+	}
+	o.Reset()
+	_, _ = o.Write([]byte("plain\nmain.\n"))
+	if got := o.FirstLine(); got != "plain" {
+		t.Errorf("%q", got)
+	}
+}
