@@ -122,6 +122,9 @@ type Instance struct {
 const (
 	internSlots = 512
 	internBytes = 128
+	// maxScratchBytes is how much memory for encoding an instance keeps for
+	// its next request.
+	maxScratchBytes = 64 << 10
 )
 
 // New returns an instance of f that starts.
@@ -204,6 +207,9 @@ func (in *Instance) Respond(ctx context.Context) {
 
 // End forgets the exchange.
 func (in *Instance) End() {
+	if cap(in.Scratch) > maxScratchBytes {
+		in.Scratch = nil
+	}
 	in.endWait()
 	in.unshare()
 	in.Phase, in.Exchange, in.Request = Idle, nil, in.Context

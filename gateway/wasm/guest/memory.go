@@ -30,11 +30,15 @@ func (m Memory) Bytes(address, length uint32) []byte {
 	return p
 }
 
-// Put writes value if it fits into limit, and returns its whole length.
+// Put writes value if it fits into limit, and returns its whole length. The
+// guest is charged by length in both cases: the value was made for it, and who
+// asks with a limit of zero asks as often as anybody.
 func (m Memory) Put(address, limit uint32, value []byte) uint32 {
 	n := uint32(len(value))
 	if n > 0 && n <= limit {
 		copy(m.Bytes(address, n), value)
+	} else {
+		m.in.chargeBytes(n)
 	}
 	return n
 }
@@ -44,6 +48,8 @@ func (m Memory) PutString(address, limit uint32, value string) uint32 {
 	n := uint32(len(value))
 	if n > 0 && n <= limit {
 		copy(m.Bytes(address, n), value)
+	} else {
+		m.in.chargeBytes(n)
 	}
 	return n
 }
