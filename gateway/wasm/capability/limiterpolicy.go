@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"hash/maphash"
 	"math"
 	"time"
 
@@ -28,11 +27,12 @@ const (
 )
 
 // LimitPolicy is a rate limit of one filter: windows that all apply. It is
-// read only.
+// read only. What is counted for it lives as long as one that is equal.
 type LimitPolicy struct {
 	windows []limitWindow
-	// id stands for filter and windows in this process, digest everywhere.
-	id     [2]uint64
+	// counts are those in this process, of filter and windows; digest stands for
+	// these everywhere.
+	counts *limitCounts
 	digest [sha256.Size]byte
 	// shared is whether the count is the store's, else it is the limiter's own.
 	shared      bool
@@ -66,7 +66,8 @@ type limitText struct {
 }
 
 // Policy reads what a filter hands to limit_policy. Equal policies of filters
-// of the same name share their counts, so that a reload forgets nothing.
+// of the same name share their counts, so that a reload forgets nothing; all
+// others have their own.
 //
 // # Errors
 //
@@ -89,9 +90,12 @@ func (l *Limiter) Policy(filter string, text []byte) (*LimitPolicy, error) {
 		p.windows = append(p.windows, window)
 		name += fmt.Sprintf("\x00%d/%d/%d", w.Rate, w.PerNS, w.Burst)
 	}
-	p.id = [2]uint64{maphash.String(l.seed[0], name), maphash.String(l.seed[1], name)}
 	p.digest = sha256.Sum256([]byte(name))
-	return p, l.place(p, in.Store)
+	if err := l.place(p, in.Store); err != nil {
+		return nil, err
+	}
+	p.counts = l.books.of(filter, name)
+	return p, nil
 }
 
 // place says where the policy is counted.
