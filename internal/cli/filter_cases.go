@@ -2,6 +2,7 @@ package cli
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -76,6 +77,12 @@ func newFilterTest() *cobra.Command {
 // startFilter only starts the filter.
 func startFilter(cmd *cobra.Command, module string, start kitv1.Start) error {
 	s, err := filterrun.Open(cmd.Context(), module, start, sharedFilterCache())
+	var refused *filterrun.RefusedError
+	if errors.As(err, &refused) {
+		for _, line := range refused.Logs {
+			fmt.Fprintln(cmd.ErrOrStderr(), "log: "+line)
+		}
+	}
 	if err != nil {
 		return err
 	}

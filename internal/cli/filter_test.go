@@ -78,11 +78,28 @@ func TestFilterAuthor(t *testing.T) {
 	if code, _, errs := gatehouse(t, "filter", "new", "other"); code != 2 || !strings.Contains(errs, "--sdk is missing") {
 		t.Errorf("without --sdk: code %d, %s", code, errs)
 	}
-	if out := makeTarget(t, "hello", "test"); !strings.Contains(out, "ok  \texample.com/hello") || !strings.Contains(out, "3 of 3 cases pass") {
+	if out := makeTarget(t, "hello", "test"); !strings.Contains(out, "ok  \texample.com/hello") || !strings.Contains(out, "4 of 4 cases pass") {
 		t.Errorf("make test:\n%s", out)
 	}
 	t.Run("test", func(t *testing.T) { testCases(t, "hello/hello.wasm") })
 	t.Run("run", func(t *testing.T) { testRun(t, "hello") })
+}
+
+// The TinyGo template is plain Go too.
+func TestTinyGoTemplate(t *testing.T) {
+	t.Chdir(t.TempDir())
+	if code, _, errs := gatehouse(t, "filter", "new", "tiny", "--template", "tinygo"); code != 0 {
+		t.Fatalf("code %d, %s", code, errs)
+	}
+	build := exec.Command("go", "build", "-buildmode=c-shared", "-o", "tiny.wasm", ".")
+	build.Dir, build.Env = "tiny", append(offline(t), "GOOS=wasip1", "GOARCH=wasm", "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	code, out, errs := gatehouse(t, "filter", "test", "tiny/tiny.wasm", "--cases", "tiny/cases.json")
+	if code != 0 || !strings.Contains(out, "PASS  blocks what is encoded") {
+		t.Errorf("code %d\n%s%s", code, out, errs)
+	}
 }
 
 func testCases(t *testing.T, module string) {
@@ -231,7 +248,7 @@ func testRun(t *testing.T, dir string) {
 		t.Fatal(err)
 	}
 	// A panic is a trap of one request; the next one is served.
-	replace(t, source, bytes.Replace(text, []byte("path := r.Path()"), []byte("path := r.Path()\n\tif path == \"/trap\" {\n\t\tpanic(\"broken on purpose\")\n\t}"), 1))
+	replace(t, source, bytes.Replace(text, []byte("path := r.Path()"), []byte("path := r.Path()\n\tif path == \"/shop\" {\n\t\tprintln(\"looking at\", path)\n\t}\n\tif path == \"/trap\" {\n\t\tpanic(\"broken on purpose\")\n\t}"), 1))
 	if err := os.Remove(module); err != nil {
 		t.Fatal(err)
 	}
@@ -245,5 +262,10 @@ func testRun(t *testing.T, dir string) {
 	}
 	if resp := r.get("/shop"); resp.StatusCode != 200 {
 		t.Errorf("after a trap: %d", resp.StatusCode)
+	}
+	r.wait("printed: looking at /shop")
+	code, out, errs := gatehouse(t, "filter", "test", module, "--cases", filepath.Join(dir, "cases.json"))
+	if code != 0 || !strings.Contains(out, "log: printed: looking at /shop") {
+		t.Errorf("what the filter prints is not shown: code %d\n%s%s", code, out, errs)
 	}
 }

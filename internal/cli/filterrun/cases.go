@@ -123,6 +123,7 @@ func RunCases(ctx context.Context, module string, c Cases, out io.Writer, o Opti
 		}
 		if len(problems) == 0 {
 			fmt.Fprintf(out, "PASS  %s  (%d fuel)\n", name, r.fuel)
+			r.printLogs()
 			continue
 		}
 		failed++
@@ -130,6 +131,7 @@ func RunCases(ctx context.Context, module string, c Cases, out io.Writer, o Opti
 		for _, p := range problems {
 			fmt.Fprintf(out, "      %s\n", p)
 		}
+		r.printLogs()
 	}
 	fmt.Fprintf(out, "%d of %d cases pass\n", len(c.Cases)-failed, len(c.Cases))
 	if failed > 0 {
@@ -144,7 +146,17 @@ type runner struct {
 	out     io.Writer
 	options Options
 	shared  *Session
-	fuel    int64
+	// fuel and logs are of the last case.
+	fuel int64
+	logs []string
+}
+
+// printLogs prints what the filter has logged or printed: that is how authors
+// look into it.
+func (r *runner) printLogs() {
+	for _, line := range r.logs {
+		fmt.Fprintf(r.out, "      log: %s\n", line)
+	}
 }
 
 func (r *runner) close(ctx context.Context) error {
@@ -180,10 +192,11 @@ func (r *runner) session(ctx context.Context, c *Case) (*Session, func(), error)
 
 // one runs a case and returns what differs.
 func (r *runner) one(ctx context.Context, c *Case) ([]string, error) {
-	r.fuel = 0
+	r.fuel, r.logs = 0, nil
 	s, done, err := r.session(ctx, c)
 	var refused *RefusedError
 	if errors.As(err, &refused) {
+		r.logs = refused.Logs
 		if c.Expect.Refused != "" && strings.Contains(refused.Error(), c.Expect.Refused) {
 			return nil, nil
 		}
@@ -211,7 +224,7 @@ func (r *runner) one(ctx context.Context, c *Case) ([]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("case %q: %w", c.Name, err)
 	}
-	r.fuel = result.Fuel
+	r.fuel, r.logs = result.Fuel, result.Logs
 	return c.Expect.compare(&result), nil
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"io"
 	"log/slog"
-	"strings"
 	"sync"
 )
 
@@ -12,6 +11,9 @@ import (
 const maxBody = 64 << 20
 
 func readAll(r io.Reader) ([]byte, error) { return io.ReadAll(io.LimitReader(r, maxBody)) }
+
+// attrStream is on lines that a guest has written to standard output or error.
+const attrStream = "stream"
 
 // lines is a slog.Handler that keeps what a filter, and the host about it, has
 // logged. It is safe for concurrent use.
@@ -36,15 +38,18 @@ func (*lines) Enabled(_ context.Context, level slog.Level) bool { return level >
 
 // Handle implements slog.Handler.
 func (l *lines) Handle(_ context.Context, r slog.Record) error {
-	var b strings.Builder
-	b.WriteString(r.Message)
+	text := r.Message
 	r.Attrs(func(a slog.Attr) bool {
-		b.WriteString(" " + a.String())
+		if a.Key == attrStream {
+			text = "printed: " + text
+		} else {
+			text += " " + a.String()
+		}
 		return true
 	})
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.kept = append(l.kept, b.String())
+	l.kept = append(l.kept, text)
 	return nil
 }
 

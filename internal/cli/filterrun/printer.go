@@ -127,8 +127,11 @@ func (*printer) Enabled(_ context.Context, level slog.Level) bool { return level
 // Handle implements slog.Handler.
 func (p *printer) Handle(_ context.Context, r slog.Record) error {
 	var rest, failure, file string
+	verb := "log " + strings.ToLower(r.Level.String())
 	r.Attrs(func(a slog.Attr) bool {
 		switch a.Key {
+		case attrStream:
+			verb = "printed"
 		case "error":
 			failure = a.Value.String()
 		case "file":
@@ -149,7 +152,7 @@ func (p *printer) Handle(_ context.Context, r slog.Record) error {
 		if failure != "" {
 			rest += " " + failure
 		}
-		p.line("log %s: %s%s", strings.ToLower(r.Level.String()), r.Message, rest)
+		p.line("%s: %s%s", verb, r.Message, rest)
 	}
 	return nil
 }
@@ -159,6 +162,18 @@ func (p *printer) WithAttrs([]slog.Attr) slog.Handler { return p }
 
 // WithGroup implements slog.Handler.
 func (p *printer) WithGroup(string) slog.Handler { return p }
+
+// talkative is a printer for what comes from the filter itself: all of it.
+type talkative struct{ *printer }
+
+// Enabled implements slog.Handler.
+func (talkative) Enabled(context.Context, slog.Level) bool { return true }
+
+// WithAttrs implements slog.Handler.
+func (t talkative) WithAttrs([]slog.Attr) slog.Handler { return t }
+
+// WithGroup implements slog.Handler.
+func (t talkative) WithGroup(string) slog.Handler { return t }
 
 // cleaned takes the name of a file that nobody has written, and the position in
 // it, off an error.

@@ -57,7 +57,11 @@ type Options struct {
 }
 
 // RefusedError says that a filter does not start.
-type RefusedError struct{ err error }
+type RefusedError struct {
+	err error
+	// Logs are what the filter has logged or printed before.
+	Logs []string
+}
 
 // Error is the filter's or the host's reason.
 func (e *RefusedError) Error() string { return e.err.Error() }
@@ -90,6 +94,9 @@ func Open(ctx context.Context, module string, start kitv1.Start, o Options) (*Se
 		return nil, err
 	}
 	if err := s.start(ctx, binary, start); err != nil {
+		if refused, ok := errors.AsType[*RefusedError](err); ok {
+			refused.Logs = s.logs.take()
+		}
 		return nil, errors.Join(err, s.Close(ctx))
 	}
 	return s, nil
@@ -98,7 +105,7 @@ func Open(ctx context.Context, module string, start kitv1.Start, o Options) (*Se
 func (s *Session) start(ctx context.Context, binary []byte, start kitv1.Start) error {
 	about, err := s.host.Describe(ctx, binary)
 	if err != nil {
-		return &RefusedError{err}
+		return &RefusedError{err: err}
 	}
 	grants := start.Grants
 	if start.GrantNeeds {
@@ -111,7 +118,7 @@ func (s *Session) start(ctx context.Context, binary []byte, start kitv1.Start) e
 		HTTP:   filter.HTTP{Allow: start.HTTPAllow},
 	})
 	if err != nil {
-		return &RefusedError{err}
+		return &RefusedError{err: err}
 	}
 	s.filter = f
 	s.started = kitv1.Started{Name: about.Name, ResponsePhase: about.ResponsePhase, Needs: about.Grants}

@@ -54,7 +54,7 @@ func Try(ctx context.Context, o TryOptions) (err error) {
 	p := &printer{out: o.Out, module: o.Module}
 	logger := slog.New(p)
 	host, err := wasm.New(ctx, wasm.Options{
-		CacheDir: o.CacheDir, Logger: logger, Limits: filter.Limits{LogLines: logLines},
+		CacheDir: o.CacheDir, Logger: slog.New(talkative{p}), Limits: filter.Limits{LogLines: logLines},
 	})
 	if err != nil {
 		return err
