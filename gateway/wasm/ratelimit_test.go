@@ -2,6 +2,7 @@ package wasm_test
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"net"
 	"os/exec"
@@ -9,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"gatehouse.example/gateway/exchange"
+	"gatehouse.example/gateway/filter"
 	"gatehouse.example/gateway/wasm"
 	"gatehouse.example/gateway/wasm/capability"
 )
@@ -36,6 +39,60 @@ func TestRateLimitWindows(t *testing.T) {
 	if run(t, f, ex); ex.Response.Status != 200 {
 		t.Errorf("a second later: %d %s", ex.Response.Status, ex.Response.Header.Get("RateLimit"))
 	}
+}
+
+// What several filters of a route say is there together, and what the upstream
+// says is not.
+func TestRateLimitFieldsOfSeveralFilters(t *testing.T) {
+	b := newBench(t)
+	key := withChecksum(goodKey)
+	b.keys.keys[key] = capability.APIKey{ID: "key-1", OwnerKind: "client", OwnerID: "shop"}
+	chain := filter.Chain{
+		b.build(t, "apikey", `{"quota":[{"rate":3}]}`, "key"),
+		b.build(t, "ratelimit", `{"limits":[{"name":"minute","rate":9,"per":"1m"},{"name":"hour","rate":2,"per":"1h"}]}`),
+		b.build(t, "ratelimit", `{"limits":[{"name":"route","rate":5,"per":"1s"}],"key":"route","partition_key":true}`),
+	}
+	for i, want := range []struct{ status, policies, states, retry string }{
+		{"200", `"key";q=3;w=86400, "minute";q=9;w=60, "hour";q=2;w=3600, "route";q=5;w=1`, `"key";r=2;t=28800, "minute";r=8;t=7, "hour";r=1;t=1800, "route";r=4;t=1`, ""},
+		{"200", `"key";q=3;w=86400, "minute";q=9;w=60, "hour";q=2;w=3600, "route";q=5;w=1`, `"key";r=1;t=57600, "minute";r=7;t=14, "hour";r=0;t=3600, "route";r=3;t=1`, ""},
+		{"429", `"key";q=3;w=86400, "minute";q=9;w=60, "hour";q=2;w=3600`, `"key";r=0;t=86400, "minute";r=7;t=14, "hour";r=0;t=1800`, "1800"},
+		{"429", `"key";q=3;w=86400`, `"key";r=0;t=28800`, "28800"},
+	} {
+		ex := newExchange("GET", "/", "X-API-Key", key)
+		var run filter.Run
+		answered, err := chain.HandleRequest(t.Context(), ex, &run, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !answered {
+			ex.Response.Status = 200
+			for _, field := range []string{"RateLimit", "ratelimit", "RateLimit-Policy"} {
+				ex.Response.Header.Add(field, `"upstream";r=1`)
+			}
+		}
+		if err := run.HandleResponse(t.Context(), ex, false, nil); err != nil {
+			t.Fatal(err)
+		}
+		ex.ApplyDeferred()
+		got := struct{ status, policies, states, retry string }{
+			fmt.Sprint(ex.Response.Status), items(ex, "RateLimit-Policy"), items(ex, "RateLimit"), ex.Response.Header.Get("Retry-After"),
+		}
+		if got != want {
+			t.Errorf("request %d:\n%+v, want\n%+v", i, got, want)
+		}
+	}
+}
+
+// items are those of all fields of a name, without pk.
+func items(ex *exchange.Exchange, name string) string {
+	var all []string
+	for i := range ex.Response.Header.Len() {
+		if f := ex.Response.Header.At(i); strings.EqualFold(f.Name, name) {
+			item, _, _ := strings.Cut(f.Value, ";pk=")
+			all = append(all, item)
+		}
+	}
+	return strings.Join(all, ", ")
 }
 
 func TestRateLimitShadow(t *testing.T) {

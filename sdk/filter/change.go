@@ -12,10 +12,15 @@ import (
 // request.
 
 func (r *Request) op(op filterv1.Op, operands ...string) {
-	r.ops = append(r.ops, byte(op))
+	r.ops = appendOp(r.ops, op, operands...)
+}
+
+func appendOp(ops []byte, op filterv1.Op, operands ...string) []byte {
+	ops = append(ops, byte(op))
 	for _, s := range operands {
-		r.ops = filterv1.AppendString(r.ops, s)
+		ops = filterv1.AppendString(ops, s)
 	}
+	return ops
 }
 
 // SetHeader replaces a request header field.

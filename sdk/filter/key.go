@@ -19,7 +19,7 @@ type Keys struct{ policy int32 }
 //
 // # Errors
 //
-// What is wrong with the policy, as "header: ...".
+// What is wrong with the policy, as "config/header: ..."; see [Setup].
 func (s *Setup) Keys(p KeyPolicy) (*Keys, error) {
 	b := jsonconf.AppendString([]byte(`{"header":`), p.Header)
 	b = jsonconf.AppendString(append(b, `,"cookie":`...), p.Cookie)
@@ -27,7 +27,7 @@ func (s *Setup) Keys(p KeyPolicy) (*Keys, error) {
 	b = append(appendStrings(append(b, `,"scopes":`...), p.Scopes), '}')
 	policy := s.host.KeyPolicy(b)
 	if policy < 0 {
-		return nil, s.refusal()
+		return nil, s.refusedPolicy("key policy", "header", "cookie", "query", "scopes")
 	}
 	return &Keys{policy}, nil
 }

@@ -2,11 +2,24 @@ package filter
 
 import (
 	"errors"
+	"slices"
+	"strings"
 
 	"gatehouse.example/sdk/filter/internal/host"
 )
 
 // Setup is what a filter may ask for while it is made.
+//
+// # Errors of policies
+//
+// [Setup.Limits], [Setup.Keys] and [Setup.Tokens] hand a policy to the gateway.
+// Where it refuses a field, the error is one that a filter returns as it is:
+// "config/", the path of the field and what it should be, as if the fields of
+// the policy stood at the top of the filter's configuration by the names that
+// the gateway has for them: "config/store: ...", "config/header: ...",
+// "config/issuers/0/audience: ...". Windows usually stand there under another
+// name, which is [LimitPolicy.Field]. What is wrong with no field begins with
+// the kind of the policy: "key policy: not granted: key".
 type Setup struct {
 	host host.Host
 }
@@ -17,6 +30,17 @@ func (s *Setup) refused(what string) error {
 		return errors.New(what + ": " + string(buf[:n]))
 	}
 	return errors.New(what + ": refused")
+}
+
+// refusedPolicy is the gateway's explanation of the policy that it has refused,
+// with the path in the filter's configuration where it names one of fields.
+func (s *Setup) refusedPolicy(what string, fields ...string) error {
+	err := s.refused(what)
+	path := strings.TrimPrefix(err.Error(), what+": ")
+	if end := strings.IndexAny(path, "/:"); end > 0 && slices.Contains(fields, path[:end]) {
+		return errors.New("config/" + path)
+	}
+	return err
 }
 
 // BufferRequest keeps the request's body readable for the upstream after the

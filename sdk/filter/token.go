@@ -1,9 +1,7 @@
 package filter
 
 import (
-	"errors"
 	"slices"
-	"strings"
 	"time"
 
 	"gatehouse.example/sdk/filter/internal/jsonconf"
@@ -78,8 +76,8 @@ type Tokens struct{ policy int32 }
 //
 // # Errors
 //
-// An issuer that cannot be used: "config/issuers/0/audience: …", as if Issuers
-// stood in the filter's configuration under that name.
+// An issuer that cannot be used, as "config/issuers/0/audience: ..."; see
+// [Setup].
 func (s *Setup) Tokens(p TokenPolicy) (*Tokens, error) {
 	b := []byte(`{"issuers":[`)
 	for i := range p.Issuers {
@@ -95,19 +93,9 @@ func (s *Setup) Tokens(p TokenPolicy) (*Tokens, error) {
 	b = append(b, '}')
 	policy := s.host.TokenPolicy(b)
 	if policy < 0 {
-		return nil, policyError(s.refused("token policy"))
+		return nil, s.refusedPolicy("token policy", "issuers", "claims")
 	}
 	return &Tokens{policy}, nil
-}
-
-// policyError leads to the field of the configuration, where the gateway names
-// one of the policy.
-func policyError(err error) error {
-	path, found := strings.CutPrefix(err.Error(), "token policy: ")
-	if found && (strings.HasPrefix(path, "issuers") || strings.HasPrefix(path, "claims")) {
-		return errors.New("config/" + path)
-	}
-	return err
 }
 
 func appendIssuer(b []byte, issuer *Issuer) []byte {

@@ -157,7 +157,7 @@ func TestConfigErrors(t *testing.T) {
 		`{"addresses":["10.0.0.0/33"]}`:                        "config/addresses/0: want a network",
 		`{"quota":[{}]}`:                                       "config/quota/0/rate: is missing",
 		`{"quota":[{"rate":1,"per":"-1s"}]}`:                   "config/quota/0/per: want more than 0s",
-		`{"quota":[{"rate":1},{"rate":1,"name":"key"}]}`:       "config/quota/1/name: the name of quota 0 too",
+		`{"quota":[{"rate":1},{"rate":1,"name":"key"}]}`:       "config/quota/1/name: that of quota/0 too",
 		`{"quota":[{"rate":5000000000,"per":"1s","burst":1}]}`: "config/quota/0/per: ",
 		`{"quota":[{"rate":1}],"store":"x"}`:                   "config/store: want one of local, redis",
 		`{"scope":"a"}`:                                        "config/scope: unknown field",

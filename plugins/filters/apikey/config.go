@@ -1,9 +1,6 @@
 package main
 
 import (
-	"errors"
-	"math"
-	"strconv"
 	"strings"
 	"time"
 
@@ -37,77 +34,25 @@ func newFilter(s *filter.Setup, c Config) (*apikey, error) {
 	}
 	f := &apikey{
 		scopes: strings.Join(c.Scopes, " "),
-		buf:    make([]byte, 0, 128), state: make([]byte, 0, 512),
+		buf:    make([]byte, 0, 128),
 	}
 	var err error
 	if f.keys, err = s.Keys(policy); err != nil {
-		return nil, errors.New("config/" + err.Error())
+		return nil, err
 	}
 	if f.addresses, err = filter.ParseNetworks("addresses", c.Addresses); err != nil {
 		return nil, err
 	}
 	if len(c.Quota) > 0 {
-		err = f.count(s, c)
+		f.quota, err = s.Limits(c.policy())
 	}
 	return f, err
 }
 
-// count makes the limit behind the quota.
-func (f *apikey) count(s *filter.Setup, c Config) error {
-	p := filter.LimitPolicy{Store: c.Store, OnUnavailable: c.OnUnavailable}
-	for i, q := range c.Quota {
-		at := "config/quota/" + strconv.Itoa(i)
-		if err := q.complete(i); err != nil {
-			return errors.New(at + err.Error())
-		}
-		name := strconv.Quote(q.Name)
-		for j, other := range f.names {
-			if other == name {
-				return errors.New(at + "/name: the name of quota " + strconv.Itoa(j) + " too; want another")
-			}
-		}
-		f.names = append(f.names, name)
-		if i > 0 {
-			f.policies += ", "
-		}
-		f.policies += q.policy()
-		p.Windows = append(p.Windows, filter.Window{Rate: q.Rate, Period: time.Duration(q.Per), Burst: q.Burst})
+func (c *Config) policy() filter.LimitPolicy {
+	p := filter.LimitPolicy{Field: "quota", Name: "key", Store: c.Store, OnUnavailable: c.OnUnavailable}
+	for _, q := range c.Quota {
+		p.Windows = append(p.Windows, filter.Window{Name: q.Name, Rate: q.Rate, Period: time.Duration(q.Per), Burst: q.Burst})
 	}
-	var err error
-	if f.quota, err = s.Limits(p); err != nil {
-		// The gateway's path is within the policy, whose windows are the quota.
-		at := err.Error()
-		if rest, ok := strings.CutPrefix(at, "windows"); ok {
-			at = "quota" + rest
-		}
-		return errors.New("config/" + at)
-	}
-	return nil
-}
-
-func (q *Quota) complete(i int) error {
-	if q.Per <= 0 {
-		return errors.New("/per: want more than 0s")
-	}
-	if q.Burst == 0 {
-		q.Burst = q.Rate
-	}
-	if q.Name == "" {
-		q.Name = "key"
-		if i > 0 {
-			q.Name += "-" + strconv.Itoa(i+1)
-		}
-	}
-	for j := range len(q.Name) {
-		if c := q.Name[j]; c < 0x20 || c > 0x7e || c == '"' || c == '\\' {
-			return errors.New("/name: want printable ASCII without quotes")
-		}
-	}
-	return nil
-}
-
-// policy is an item of RateLimit-Policy.
-func (q *Quota) policy() string {
-	window := math.Ceil(time.Duration(q.Per).Seconds() * float64(q.Burst) / float64(q.Rate))
-	return strconv.Quote(q.Name) + ";q=" + strconv.FormatInt(q.Burst, 10) + ";w=" + strconv.FormatInt(max(1, int64(window)), 10)
+	return p
 }

@@ -6,7 +6,6 @@
 package main
 
 import (
-	"strconv"
 	"time"
 
 	"gatehouse.example/sdk/filter"
@@ -17,10 +16,8 @@ type apikey struct {
 	scopes    string // for the challenge, separated by spaces
 	addresses filter.Networks
 	quota     *filter.Limit // nil where there is none
-	names     []string      // of the quota's windows, quoted
-	policies  string        // the RateLimit-Policy value
 
-	buf, state []byte // reused
+	buf []byte // reused
 }
 
 // HandleRequest lets a request without a key pass: whether somebody has to act
@@ -34,7 +31,7 @@ func (f *apikey) HandleRequest(r *filter.Request) filter.Action {
 	case filter.StatusConflict:
 		return r.Problem(400, "Bad Request", "several_credentials", "Send an access token or an API key, not both.")
 	case filter.StatusUnavailable:
-		r.SetResponseHeader("Retry-After", "1")
+		r.SetRetryAfter(time.Second)
 		return r.Problem(503, "Service Unavailable", "unavailable", "API keys cannot be verified at the moment.")
 	case filter.StatusForbidden:
 		r.SetResponseHeader("WWW-Authenticate", `ApiKey realm="gatehouse", error="insufficient_scope", scope="`+f.scopes+`"`)
@@ -69,42 +66,16 @@ func (f *apikey) use(r *filter.Request) filter.Action {
 	f.buf = append(f.buf[:0], id...)
 	status := f.quota.Take(f.buf, 1)
 	if status == filter.StatusUnavailable {
-		r.SetResponseHeader("Retry-After", "1")
+		r.SetRetryAfter(time.Second)
 		return r.Problem(503, "Service Unavailable", "unavailable", "The quota of API keys cannot be counted at the moment.")
 	}
-	retry := f.describe(r)
+	f.quota.Announce(r, nil)
 	if status == filter.StatusOK {
 		return filter.Next
 	}
-	f.buf = strconv.AppendInt(f.buf[:0], seconds(retry), 10)
-	r.SetResponseHeaderBytes("Retry-After", f.buf)
+	r.SetRetryAfter(f.quota.Retry())
 	return r.Problem(429, "Too Many Requests", "quota_exceeded", "The quota of this API key is used up; try again later.")
 }
-
-// describe adds the quota to RateLimit and RateLimit-Policy, which another
-// filter may have set as well: lists (RFC 9651 §3.1) of several fields are one.
-func (f *apikey) describe(r *filter.Request) (retry time.Duration) {
-	state := f.state[:0]
-	for i, name := range f.names {
-		taken := f.quota.Window(i)
-		if i > 0 {
-			state = append(state, ", "...)
-		}
-		state = strconv.AppendUint(append(append(state, name...), ";r="...), uint64(taken.Remaining), 10)
-		reset := taken.Reset
-		if taken.Retry > 0 {
-			reset, retry = taken.Retry, max(retry, taken.Retry)
-		}
-		state = strconv.AppendInt(append(state, ";t="...), seconds(reset), 10)
-	}
-	f.state = state
-	r.AddResponseHeader("RateLimit-Policy", f.policies)
-	r.AddResponseHeaderBytes("RateLimit", state)
-	return retry
-}
-
-// seconds rounds up and is at least one.
-func seconds(d time.Duration) int64 { return max(1, int64((d+time.Second-1)/time.Second)) }
 
 var _ = filter.Register("apikey", newFilter, filter.Needs("key"))
 

@@ -1,10 +1,6 @@
 package main
 
 import (
-	"errors"
-	"math"
-	"strconv"
-	"strings"
 	"time"
 
 	"gatehouse.example/sdk/filter"
@@ -50,7 +46,7 @@ type Cost struct {
 func newFilter(s *filter.Setup, c Config) (*ratelimit, error) {
 	f := &ratelimit{
 		partition: c.PartitionKey, shadow: c.Shadow, silent: c.Shadow,
-		buf: make([]byte, 0, 512), state: make([]byte, 0, 512), text: make([]byte, 0, 512),
+		buf: make([]byte, 0, 512),
 	}
 	if c.Headers != nil {
 		f.silent = !*c.Headers
@@ -62,20 +58,11 @@ func newFilter(s *filter.Setup, c Config) (*ratelimit, error) {
 	if f.exempt, err = filter.ParseNetworks("exempt", c.Exempt); err != nil {
 		return nil, err
 	}
-	policy, err := f.windows(c)
-	if err != nil {
+	if f.limit, err = s.Limits(c.policy()); err != nil {
 		return nil, err
 	}
-	if f.costs, err = parseCosts(c, policy); err != nil {
+	if f.costs, err = parseCosts(c, f.limit); err != nil {
 		return nil, err
-	}
-	if f.limit, err = s.Limits(policy); err != nil {
-		// The gateway's path is within the policy, whose windows are limits.
-		at := err.Error()
-		if rest, ok := strings.CutPrefix(at, "windows"); ok {
-			at = "limits" + rest
-		}
-		return nil, errors.New("config/" + at)
 	}
 	if c.Shadow {
 		// Without the grant there is the attribute alone.
@@ -84,55 +71,10 @@ func newFilter(s *filter.Setup, c Config) (*ratelimit, error) {
 	return f, nil
 }
 
-// windows completes the limits and their names.
-func (f *ratelimit) windows(c Config) (filter.LimitPolicy, error) {
-	p := filter.LimitPolicy{Store: c.Store, OnUnavailable: c.OnUnavailable}
-	for i, rate := range c.Limits {
-		at := "config/limits/" + strconv.Itoa(i)
-		if err := rate.complete(i); err != nil {
-			return p, errors.New(at + err.Error())
-		}
-		name := strconv.Quote(rate.Name)
-		for j, other := range f.names {
-			if other == name {
-				return p, errors.New(at + "/name: the name of limit " + strconv.Itoa(j) + " too; want another")
-			}
-		}
-		f.names = append(f.names, name)
-		if i > 0 {
-			f.policies += ", "
-		}
-		f.policies += rate.policy()
-		p.Windows = append(p.Windows, filter.Window{Rate: rate.Rate, Period: time.Duration(rate.Per), Burst: rate.Burst})
+func (c *Config) policy() filter.LimitPolicy {
+	p := filter.LimitPolicy{Field: "limits", Store: c.Store, OnUnavailable: c.OnUnavailable}
+	for _, l := range c.Limits {
+		p.Windows = append(p.Windows, filter.Window{Name: l.Name, Rate: l.Rate, Period: time.Duration(l.Per), Burst: l.Burst})
 	}
-	return p, nil
-}
-
-func (r *Rate) complete(i int) error {
-	if r.Per <= 0 {
-		return errors.New("/per: want more than 0s")
-	}
-	if r.Burst == 0 {
-		r.Burst = r.Rate
-	}
-	if r.Name == "" {
-		r.Name = "default"
-		if i > 0 {
-			r.Name += "-" + strconv.Itoa(i+1)
-		}
-	}
-	for j := range len(r.Name) {
-		if c := r.Name[j]; c < 0x20 || c > 0x7e || c == '"' || c == '\\' {
-			return errors.New("/name: want printable ASCII without quotes")
-		}
-	}
-	return nil
-}
-
-// policy is an item of RateLimit-Policy: a quota of burst requests, whole
-// again after the window of so many seconds.
-func (r *Rate) policy() string {
-	// In floating point, for the product of period and burst may overflow.
-	window := math.Ceil(time.Duration(r.Per).Seconds() * float64(r.Burst) / float64(r.Rate))
-	return strconv.Quote(r.Name) + ";q=" + strconv.FormatInt(r.Burst, 10) + ";w=" + strconv.FormatInt(max(1, int64(window)), 10)
+	return p
 }

@@ -15,16 +15,13 @@ type costs struct {
 }
 
 // parseCosts refuses what no window could ever allow.
-func parseCosts(c Config, p filter.LimitPolicy) (costs, error) {
-	most := p.Windows[0].Burst
-	for _, w := range p.Windows {
-		most = min(most, w.Burst)
-	}
+func parseCosts(c Config, l *filter.Limit) (costs, error) {
+	most := l.Most()
 	tooMuch := func(at string, cost uint32) error {
-		if int64(cost) <= most {
+		if cost <= most {
 			return nil
 		}
-		return errors.New(at + ": want at most " + strconv.FormatInt(most, 10) + ", the smallest burst; else such a request is never allowed")
+		return errors.New(at + ": want at most " + strconv.FormatUint(uint64(most), 10) + ", the smallest burst; else such a request is never allowed")
 	}
 	if err := tooMuch("config/cost", c.Cost); err != nil {
 		return costs{}, err

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/base64"
 	"encoding/binary"
 	"errors"
 	"strconv"
@@ -121,29 +120,4 @@ func appendAddress(dst []byte, ip [16]byte, prefix int) []byte {
 // (RFC 4291 §2.5.5.2).
 func isIPv4(ip *[16]byte) bool {
 	return binary.BigEndian.Uint64(ip[:]) == 0 && binary.BigEndian.Uint32(ip[8:]) == 0xffff
-}
-
-// appendPartition appends pk: a hash of the key (FNV-1a) as a byte sequence.
-// It tells a client apart from others and is no secret.
-func appendPartition(dst, key []byte) []byte {
-	h := uint64(14695981039346656037)
-	for _, c := range key {
-		h = (h ^ uint64(c)) * 1099511628211
-	}
-	var sum [8]byte
-	binary.BigEndian.PutUint64(sum[:], h)
-	return append(base64.StdEncoding.AppendEncode(append(dst, ";pk=:"...), sum[:]), ':')
-}
-
-// appendPolicies is the RateLimit-Policy value with pk in each item.
-func (f *ratelimit) appendPolicies(dst []byte) []byte {
-	rest := f.policies
-	for {
-		item, more, ok := strings.Cut(rest, ", \"")
-		dst = appendPartition(append(dst, item...), f.buf)
-		if !ok {
-			return dst
-		}
-		dst, rest = append(dst, ", \""...), more
-	}
 }

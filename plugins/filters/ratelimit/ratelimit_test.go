@@ -198,6 +198,64 @@ func TestPartitionKey(t *testing.T) {
 	}
 }
 
+// A name is a String of RFC 9651: quotes and commas in it do not end it.
+func TestNames(t *testing.T) {
+	const config = `{"limits":[{"name":"a, \"b\" \\","rate":1},{"name":"x, ","rate":2},{"rate":3}]%s}`
+	f := filtertest.New(t, newFilter, strings.Replace(config, "%s", "", 1))
+	got := f.Do(get("/"))
+	if p := got.Header.Get("RateLimit-Policy"); p != `"a, \"b\" \\";q=1;w=1, "x, ";q=2;w=1, "default-3";q=3;w=1` {
+		t.Errorf("RateLimit-Policy %s", p)
+	}
+	if s := got.Header.Get("RateLimit"); s != `"a, \"b\" \\";r=0;t=1, "x, ";r=1;t=1, "default-3";r=2;t=1` {
+		t.Errorf("RateLimit %s", s)
+	}
+	f = filtertest.New(t, newFilter, strings.Replace(config, "%s", `,"partition_key":true`, 1))
+	got = f.Do(get("/"))
+	_, rest, _ := strings.Cut(got.Header.Get("RateLimit"), ";pk=")
+	pk, _, _ := strings.Cut(rest, ",")
+	pk = ";pk=" + pk
+	if p := got.Header.Get("RateLimit-Policy"); p != `"a, \"b\" \\";q=1;w=1`+pk+`, "x, ";q=2;w=1`+pk+`, "default-3";q=3;w=1`+pk {
+		t.Errorf("RateLimit-Policy %s", p)
+	}
+	if s := got.Header.Get("RateLimit"); s != `"a, \"b\" \\";r=0;t=1`+pk+`, "x, ";r=1;t=1`+pk+`, "default-3";r=2;t=1`+pk {
+		t.Errorf("RateLimit %s", s)
+	}
+}
+
+// The second filter of a route adds to what the first says; what the upstream
+// says goes.
+func TestSeveralFilters(t *testing.T) {
+	for _, partition := range []string{"", `,"partition_key":true`} {
+		first := filtertest.New(t, newFilter, `{"limits":[{"name":"a","rate":5,"per":"1h"}]`+partition+`}`)
+		second := filtertest.New(t, newFilter, `{"limits":[{"name":"b","rate":1,"per":"1m"}]`+partition+`}`)
+		do := func() filtertest.Result {
+			r := get("/")
+			r.Response.Header = http.Header{"Ratelimit": {`"up";r=1`, `"up2";r=2`}, "Ratelimit-Policy": {`"up";q=1`}}
+			got := first.Do(r)
+			next := got.Request
+			next.Response = got.Response
+			return second.Do(next)
+		}
+		check := func(got filtertest.Result, name, want string) {
+			t.Helper()
+			var items []string
+			for _, line := range got.Header.Values(name) {
+				item, _, _ := strings.Cut(line, ";pk=")
+				items = append(items, item)
+			}
+			if all := strings.Join(items, ", "); all != want {
+				t.Errorf("%s: %s, want %s", name, all, want)
+			}
+		}
+		got := do()
+		check(got, "RateLimit", `"a";r=4;t=720, "b";r=0;t=60`)
+		check(got, "RateLimit-Policy", `"a";q=5;w=3600, "b";q=1;w=60`)
+		if got = do(); got.Status != 429 || got.Header.Get("Retry-After") != "60" {
+			t.Errorf("%d %v", got.Status, got.Header)
+		}
+	}
+}
+
 func TestConfigErrors(t *testing.T) {
 	r := filter.Define("ratelimit", newFilter)
 	const one = `"limits":[{"rate":1}]`
@@ -207,8 +265,9 @@ func TestConfigErrors(t *testing.T) {
 		`{"limits":[{}]}`:                       "config/limits/0/rate: is missing",
 		`{"limits":[{"rate":0}]}`:               "config/limits/0/rate: want at least 1",
 		`{"limits":[{"rate":1,"per":"0s"}]}`:    "config/limits/0/per: want more than 0s",
-		`{"limits":[{"rate":1,"name":"a\"b"}]}`: "config/limits/0/name: want printable ASCII",
-		`{"limits":[{"rate":1,"name":"a"},{"rate":2,"name":"a"}]}`: "config/limits/1/name: the name of limit 0 too",
+		`{"limits":[{"rate":1,"name":"ä"}]}`:    "config/limits/0/name: want printable ASCII",
+		`{"limits":[{"rate":1,"name":"a\tb"}]}`: "config/limits/0/name: want printable ASCII",
+		`{"limits":[{"rate":1,"name":"a"},{"rate":2,"name":"a"}]}`: "config/limits/1/name: that of limits/0 too",
 		`{"limits":[{"rate":5000000000,"burst":1}]}`:               "config/limits/0/per: want more than 0s, and at least one nanosecond",
 		`{"key":"ip",` + one + `}`:                                 "config/key: want source_address, api_key",
 		`{"key":["route","claim:"],` + one + `}`:                   "config/key/1: a name has to follow claim:",

@@ -167,6 +167,10 @@ const (
 	MaxMetricNameBytes = 64
 )
 
+// AttributeLimitFields is the attribute that says that a filter has written
+// RateLimit and RateLimit-Policy: others add to them.
+const AttributeLimitFields = "ratelimit.fields"
+
 // Absent is what principal_get and attribute_get return where there is no
 // value.
 const Absent int32 = -1

@@ -127,6 +127,11 @@
 // by this window (0 when it is, 2^32-1 when it never will be because cost is
 // larger than burst). cost 0 only looks, and is always allowed.
 //
+// The response fields RateLimit and RateLimit-Policy are lists that belong to
+// all filters of a route together. The first that writes them replaces what
+// the upstream sends ([OpSetResponseHeader]) and sets the attribute
+// [AttributeLimitFields]; who finds the attribute adds ([OpAddResponseHeader]).
+//
 //	jwt_policy(json, json_len) → handle
 //
 // Says which tokens count, and which of their claims become attributes:
