@@ -31,7 +31,10 @@ type session struct {
 	listener *Listener
 	conn     *conn
 	cancel   context.CancelFunc
-	body     []byte
+	// method is the request's as received: it tells whether the response has a
+	// body, whatever filters have made of the request (RFC 9112 §6.3).
+	method string
+	body   []byte
 	upload   *requestBody
 }
 
@@ -75,7 +78,8 @@ func (s *session) handle() {
 func (s *session) read(fc *fasthttp.RequestCtx) (reason string, err error) {
 	h, r := &fc.Request.Header, &s.ex.Request
 	r.Received = time.Now()
-	r.Method = method(h.Method())
+	s.method = method(h.Method())
+	r.Method = s.method
 	switch string(h.Protocol()) {
 	case "HTTP/1.1":
 		r.Proto = "HTTP/1.1"
@@ -224,7 +228,7 @@ func (s *session) write(fc *fasthttp.RequestCtx) {
 		out.SetBody(resp.Body.Bytes)
 		s.announceTrailers(out, resp.Trailer.Names())
 		s.addTrailers(out)
-	} else if resp.Body.Length > 0 && (s.ex.Request.Method == "HEAD" || resp.Status == http.StatusNotModified) {
+	} else if resp.Body.Length > 0 && (s.method == "HEAD" || resp.Status == http.StatusNotModified) {
 		out.SkipBody = true
 		out.Header.SetContentLength(int(resp.Body.Length))
 	}
@@ -252,7 +256,7 @@ func (s *session) stream(fc *fasthttp.RequestCtx) {
 		s.announceTrailers(out, names)
 		body.out = out
 	}
-	if length < 0 && s.ex.Request.Proto == "HTTP/1.0" && s.ex.Request.Method != "HEAD" {
+	if length < 0 && s.ex.Request.Proto == "HTTP/1.0" && s.method != "HEAD" {
 		streamUntilClose(fc, body)
 		return
 	}
