@@ -21,6 +21,7 @@ import (
 
 	"gatehouse.example/gateway/admin"
 	"gatehouse.example/gateway/config"
+	"gatehouse.example/gateway/exchange"
 	"gatehouse.example/gateway/filter"
 	"gatehouse.example/gateway/listener"
 	"gatehouse.example/gateway/proxy"
@@ -158,7 +159,7 @@ func (a *App) bind(metrics *metrics) error {
 	for _, c := range a.wanted(snapshot.Config.Listeners) {
 		o := listener.Options{
 			Address: c.Address, Limits: snapshot.Config.Limits, Handler: a.pipeline, Logger: a.options.Logger,
-			Rejected: metrics.reject, DropTrailer: forged,
+			Rejected: metrics.reject, DropTrailer: exchange.Forged,
 		}
 		var err error
 		if o.TLS, err = a.tlsConfig(c); err != nil {

@@ -25,9 +25,14 @@ func (u *Upstream) prepare(ex *exchange.Exchange) (extra, error) {
 	r := &ex.Request
 	r.Header.RemoveConnectionFields()
 	forward, service := u.config.ForwardAuthorization, u.Service()
-	r.Header.DelFunc(func(f exchange.Field) bool {
-		return dropsToUpstream(f.Name, forward)
-	})
+	drops := func(f exchange.Field) bool {
+		// The edge has cleaned what the client sent; this is for filters. Ours
+		// believe nobody but the gateway; others are told what their operator's
+		// filters tell them.
+		return dropsToUpstream(f.Name, forward) || exchange.GatewayField(f.Name) || (service && exchange.Forged(f.Name))
+	}
+	r.Header.DelFunc(drops)
+	r.Trailer.DelFunc(drops)
 	if !service && r.Header.Has("Cookie") {
 		dropOwnCookies(&r.Header)
 	}
@@ -70,7 +75,7 @@ func dropsToUpstream(name string, forwardAuthorization bool) bool {
 	case 14:
 		return strings.EqualFold(name, "Content-Length")
 	}
-	return len(name) > 12 && strings.EqualFold(name[:12], "X-Forwarded-")
+	return false
 }
 
 // ownCookie is part of the name of each cookie of ours: those that sign a person
