@@ -7,11 +7,31 @@ import (
 	"gatehouse.example/sdk/filter/internal/jsonconf"
 )
 
-// Changes are collected and made in one crossing when HandleRequest returns,
+// Changes are for HandleRequest; in HandleResponse each of these methods panics,
+// and the methods of [Response] do what can be done. They are collected and made in one crossing when HandleRequest returns,
 // all or none: a malformed one (a line break in a value, say) fails the
-// request.
+// request. Once HandleRequest has returned there is nothing that they could
+// change.
+
+// opMethods are the methods that make operations, for what authors are told.
+var opMethods = [...]string{
+	filterv1.OpSetHeader: "SetHeader", filterv1.OpAddHeader: "AddHeader", filterv1.OpRemoveHeader: "RemoveHeader",
+	filterv1.OpSetMethod: "SetMethod", filterv1.OpSetURI: "SetURI", filterv1.OpSetAttribute: "SetAttribute",
+	filterv1.OpSetResponseHeader: "SetResponseHeader", filterv1.OpAddResponseHeader: "AddResponseHeader",
+	filterv1.OpRemoveResponseHeader: "RemoveResponseHeader", filterv1.OpMergeResponseHeader: "MergeResponseHeader",
+	filterv1.OpReply: "Reply",
+}
+
+// mustBeAsked panics where the request has gone on: the change would be lost
+// without a word.
+func (r *Request) mustBeAsked(op filterv1.Op) {
+	if r.responding {
+		panic("filter: Request." + opMethods[op] + " in HandleResponse: the request has gone on; change the response by the methods of Response, with Setup.BufferResponse")
+	}
+}
 
 func (r *Request) op(op filterv1.Op, operands ...string) {
+	r.mustBeAsked(op)
 	r.ops = appendOp(r.ops, op, operands...)
 }
 
@@ -75,8 +95,11 @@ func (r *Request) MergeResponseHeader(name, element string) {
 }
 
 // Reply answers the request; return what it returns. Header fields are those
-// of SetResponseHeader and its like. An empty contentType sends none.
+// of SetResponseHeader and its like. An empty contentType sends none; status is
+// 200 to 599. A second Reply fails the request.
 func (r *Request) Reply(status int, contentType string, body []byte) Action {
+	r.mustBeAsked(filterv1.OpReply)
+	r.replied = true
 	r.ops = append(r.ops, byte(filterv1.OpReply))
 	r.ops = filterv1.AppendUint32(r.ops, uint32(status))
 	r.ops = filterv1.AppendString(r.ops, contentType)

@@ -21,21 +21,29 @@ func Start(h host.Host, r *Registration) (*Instance, error) {
 		config = make([]byte, n)
 		n = h.Config(config)
 	}
-	handler, err := r.start(&Setup{host: h}, config[:n])
+	setup := &Setup{host: h}
+	handler, err := r.start(setup, config[:n])
 	if err != nil {
 		return nil, err
 	}
 	return &Instance{
 		handler:  handler,
 		request:  newRequest(h),
-		response: &Response{host: h, buf: make([]byte, 1<<10)},
+		response: &Response{host: h, setup: setup, buf: make([]byte, 1<<10)},
 	}, nil
 }
 
-// HandleRequest runs the request phase and makes its changes.
+// HandleRequest runs the request phase and makes its changes. It panics where
+// the filter's answer makes no sense.
 func (i *Instance) HandleRequest() Action {
 	i.request.reset()
 	action := i.handler.HandleRequest(i.request)
+	switch {
+	case action > Stop:
+		panic("filter: HandleRequest returned an Action that is neither Next nor Stop")
+	case action == Stop && !i.request.replied:
+		panic("filter: HandleRequest returned Stop without a Reply: return r.Reply(…) or r.Problem(…)")
+	}
 	i.request.flush()
 	return action
 }
@@ -43,7 +51,7 @@ func (i *Instance) HandleRequest() Action {
 // HandleResponse runs the response phase, if there is one.
 func (i *Instance) HandleResponse(failed bool) {
 	if h, ok := i.handler.(ResponseHandler); ok {
-		i.response.Failed = failed
+		i.response.Failed, i.request.responding = failed, true
 		h.HandleResponse(i.request, i.response)
 	}
 }

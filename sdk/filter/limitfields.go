@@ -1,7 +1,6 @@
 package filter
 
 import (
-	"encoding/base64"
 	"encoding/binary"
 	"math"
 	"strconv"
@@ -124,9 +123,13 @@ func partitionKey(dst, key []byte) []byte {
 	for _, c := range key {
 		h = (h ^ uint64(c)) * 1099511628211
 	}
-	var sum [8]byte
-	binary.BigEndian.PutUint64(sum[:], h)
-	return append(base64.StdEncoding.AppendEncode(append(dst, ";pk=:"...), sum[:]), ':')
+	// In base64, whose package would make a module larger.
+	const digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+	dst = append(dst, ";pk=:"...)
+	for shift := 58; shift > 0; shift -= 6 {
+		dst = append(dst, digits[h>>shift&63])
+	}
+	return append(dst, digits[h&15<<2], '=', ':')
 }
 
 // appendUint is strconv.AppendUint in fewer steps.

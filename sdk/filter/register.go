@@ -3,8 +3,11 @@ package filter
 import (
 	"errors"
 	"reflect"
+	"slices"
 	"strconv"
+	"strings"
 
+	filterv1 "gatehouse.example/pluginspec/filter/v1"
 	"gatehouse.example/sdk/filter/internal/jsonconf"
 )
 
@@ -29,7 +32,9 @@ type Action uint8
 const (
 	// Next hands the request to the next filter, at last to the upstream.
 	Next Action = iota
-	// Stop ends the request with the filter's answer; see [Request.Reply].
+	// Stop ends the request with the filter's answer. Return what [Request.Reply]
+	// or [Request.Problem] returns rather than Stop itself: Stop without an answer
+	// panics, and the client gets 503.
 	Stop
 )
 
@@ -62,8 +67,14 @@ type Option func(*Registration)
 //	http                   calls to what the operator lists
 //
 // Ask for as little as possible: the operator reads the list. What a filter
-// can do without, it leaves out and looks at the status instead.
+// can do without, it leaves out and looks at the status instead. Needs panics
+// where there is no such grant.
 func Needs(grants ...string) Option {
+	for _, g := range grants {
+		if !slices.Contains(filterv1.Grants(), g) {
+			panic("filter: Needs(\"" + g + "\"): there is no such grant; there are " + strings.Join(filterv1.Grants(), ", "))
+		}
+	}
 	return func(r *Registration) { r.grants = append(r.grants, grants...) }
 }
 
@@ -101,6 +112,9 @@ func Define[C any, F Handler](name string, newFilter func(s *Setup, config C) (F
 	for _, o := range options {
 		o(r)
 	}
+	if err := jsonconf.Check(reflect.TypeFor[C]()); err != nil {
+		panic("filter: the configuration of " + name + ": " + err.Error())
+	}
 	return r
 }
 
@@ -119,6 +133,10 @@ func Register[C any, F Handler](name string, newFilter func(s *Setup, config C) 
 	registered = Define(name, newFilter, options...)
 	return registered
 }
+
+// Registered returns what the module has handed to [Register], or nil. It is for
+// filtertest; a filter's author never needs it.
+func Registered() *Registration { return registered }
 
 // Describe returns the description that the gateway reads: name, response
 // phase, needed grants and the JSON Schema of the configuration.

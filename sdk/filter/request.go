@@ -10,10 +10,14 @@ import (
 
 // Request is the request that a filter handles. Its strings are views: they
 // are valid until the handler returns, and describe the request as it came to
-// this filter, not what the filter has changed itself.
+// this filter, not what the filter has changed itself. In HandleResponse it is
+// for reading only: what changes it panics there.
 type Request struct {
 	host   host.Host
 	loaded bool
+	// responding says that the request has gone on, replied that it has an
+	// answer.
+	responding, replied bool
 
 	// at are where the strings of the head begin in snapshot, each after its
 	// length; addressAt is where the port and the 16 bytes of the address do.
@@ -64,7 +68,7 @@ func newRequest(h host.Host) *Request {
 }
 
 func (r *Request) reset() {
-	r.loaded = false
+	r.loaded, r.responding, r.replied = false, false, false
 	r.ops = r.ops[:0]
 }
 

@@ -2,6 +2,7 @@ package filter
 
 import (
 	"errors"
+	"strings"
 	"slices"
 	"strings"
 
@@ -21,13 +22,18 @@ import (
 // name, which is [LimitPolicy.Field]. What is wrong with no field begins with
 // the kind of the policy: "key policy: not granted: key".
 type Setup struct {
-	host host.Host
+	host            host.Host
+	buffersResponse bool
 }
 
 func (s *Setup) refused(what string) error {
 	buf := make([]byte, 1024)
 	if n := s.host.LastError(buf); n > 0 && n <= len(buf) {
-		return errors.New(what + ": " + string(buf[:n]))
+		why := string(buf[:n])
+		if grant, ok := strings.CutPrefix(why, "not granted: "); ok {
+			why += ": add filter.Needs(\"" + grant + "\") to the filter and grants: [" + grant + "] to its entry"
+		}
+		return errors.New(what + ": " + why)
 	}
 	return errors.New(what + ": refused")
 }
@@ -47,8 +53,12 @@ func (s *Setup) refusedPolicy(what string, fields ...string) error {
 // filter has read it.
 func (s *Setup) BufferRequest() { s.host.EnableFeatures(host.FeatureBufferRequest) }
 
-// BufferResponse lets HandleResponse change status, header and body.
-func (s *Setup) BufferResponse() { s.host.EnableFeatures(host.FeatureBufferResponse) }
+// BufferResponse lets HandleResponse change status, header and body, for which
+// the gateway keeps the response back until then.
+func (s *Setup) BufferResponse() {
+	s.buffersResponse = true
+	s.host.EnableFeatures(host.FeatureBufferResponse)
+}
 
 // Level is the level of a log line.
 type Level int32

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"gatehouse.example/sdk/filter"
+	"gatehouse.example/sdk/filter/networks"
 )
 
 // Config is the configuration of the filter.
@@ -40,7 +41,7 @@ func newFilter(s *filter.Setup, c Config) (*apikey, error) {
 	if f.keys, err = s.Keys(policy); err != nil {
 		return nil, err
 	}
-	if f.addresses, err = filter.ParseNetworks("addresses", c.Addresses); err != nil {
+	if f.addresses, err = networks.Parse("addresses", c.Addresses); err != nil {
 		return nil, err
 	}
 	if len(c.Quota) > 0 {

@@ -9,12 +9,13 @@ import (
 	"time"
 
 	"gatehouse.example/sdk/filter"
+	"gatehouse.example/sdk/filter/networks"
 )
 
 type apikey struct {
 	keys      *filter.Keys
 	scopes    string // for the challenge, separated by spaces
-	addresses filter.Networks
+	addresses networks.List
 	quota     *filter.Limit // nil where there is none
 
 	buf []byte // reused

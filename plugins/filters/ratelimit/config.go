@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"gatehouse.example/sdk/filter"
+	"gatehouse.example/sdk/filter/networks"
 )
 
 // shadowAttribute is "limited" where shadow mode has let a request pass, and
@@ -55,7 +56,7 @@ func newFilter(s *filter.Setup, c Config) (*ratelimit, error) {
 	if f.key, err = parseKey(c); err != nil {
 		return nil, err
 	}
-	if f.exempt, err = filter.ParseNetworks("exempt", c.Exempt); err != nil {
+	if f.exempt, err = networks.Parse("exempt", c.Exempt); err != nil {
 		return nil, err
 	}
 	if f.limit, err = s.Limits(c.policy()); err != nil {

@@ -11,13 +11,14 @@ import (
 	"time"
 
 	"gatehouse.example/sdk/filter"
+	"gatehouse.example/sdk/filter/networks"
 )
 
 // ratelimit is a configured limit.
 type ratelimit struct {
 	key    []part
 	costs  costs
-	exempt filter.Networks
+	exempt networks.List
 	limit  *filter.Limit
 	// partition adds pk to both fields, shadow refuses nobody, silent sends no
 	// header fields.

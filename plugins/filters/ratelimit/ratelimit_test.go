@@ -1,7 +1,9 @@
 package main
 
 import (
+	"encoding/base64"
 	"encoding/json"
+	"hash/fnv"
 	"net/http"
 	"net/netip"
 	"strings"
@@ -195,6 +197,11 @@ func TestPartitionKey(t *testing.T) {
 	first := pk(a, "RateLimit")
 	if len(first) != 2 || len(first[0]) != 14 || first[0] != first[1] || first[0] != pk(a, "RateLimit-Policy")[1] || first[0] != pk(again, "RateLimit")[0] || first[0] == pk(b, "RateLimit")[0] {
 		t.Errorf("%v\n%v\n%v", a.Header, again.Header, b.Header)
+	}
+	h := fnv.New64a()
+	h.Write([]byte("a\xc0\x00\x02\x01"))
+	if want := ":" + base64.StdEncoding.EncodeToString(h.Sum(nil)) + ":"; first[0] != want {
+		t.Errorf("pk %s, want %s", first[0], want)
 	}
 }
 

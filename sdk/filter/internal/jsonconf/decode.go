@@ -207,22 +207,23 @@ func absent(f reflect.StructField, dst reflect.Value, seen bool, pointer string)
 	case r.required:
 		return fail(at, "is missing")
 	case r.given:
-		v := value{kind: kindString, text: r.preset}
-		of := f.Type
-		for of.Kind() == reflect.Pointer && !isText(of) {
-			of = of.Elem()
-		}
-		if of.Kind() != reflect.String && !isText(of) {
-			var err error
-			if v, err = parse([]byte(r.preset)); err != nil {
-				return fail(at, "the filter's own default: "+err.Error())
-			}
+		v, err := presetOf(r, plain(f.Type))
+		if err != nil {
+			return fail(at, "the filter's own default: "+err.Error())
 		}
 		return assign(v, dst, at)
 	case f.Type.Kind() == reflect.Struct && !isText(f.Type):
 		return fillDefaults(dst, at)
 	}
 	return nil
+}
+
+// presetOf returns the default of a field of type t: JSON, or a string's text.
+func presetOf(r rules, t reflect.Type) (value, error) {
+	if t.Kind() == reflect.String || isText(t) {
+		return value{kind: kindString, text: r.preset}, nil
+	}
+	return parse([]byte(r.preset))
 }
 
 // fillDefaults gives the fields of a struct that was not there their defaults;

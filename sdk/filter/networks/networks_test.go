@@ -1,15 +1,15 @@
-package filter_test
+package networks_test
 
 import (
 	"net/netip"
 	"strings"
 	"testing"
 
-	"gatehouse.example/sdk/filter"
+	"gatehouse.example/sdk/filter/networks"
 )
 
-func TestNetworks(t *testing.T) {
-	n, err := filter.ParseNetworks("exempt", []string{"10.0.0.0/9", "192.0.2.7", "2001:db8::/33", "::ffff:198.51.100.0/120"})
+func TestList(t *testing.T) {
+	n, err := networks.Parse("exempt", []string{"10.0.0.0/9", "192.0.2.7", "2001:db8::/33", "::ffff:198.51.100.0/120"})
 	if err != nil || n.Len() != 4 {
 		t.Fatal(n.Len(), err)
 	}
@@ -21,8 +21,8 @@ func TestNetworks(t *testing.T) {
 			t.Errorf("%s: %v", address, got)
 		}
 	}
-	all, _ := filter.ParseNetworks("", []string{"::/0"})
-	if ip := netip.MustParseAddr("192.0.2.1").As16(); !all.Contains(ip) || new(filter.Networks).Contains(ip) {
+	all, _ := networks.Parse("", []string{"::/0"})
+	if ip := netip.MustParseAddr("192.0.2.1").As16(); !all.Contains(ip) || new(networks.List).Contains(ip) {
 		t.Error("::/0 is everything, and nothing is in no network")
 	}
 	ip := netip.MustParseAddr("192.0.2.6").As16()
@@ -30,7 +30,7 @@ func TestNetworks(t *testing.T) {
 		t.Errorf("Contains allocates %v times", a)
 	}
 	for _, text := range []string{"", "intern", "10.0.0.0/33", "10.0.0", "fe80::1%eth0", "10.0.0.1:80"} {
-		if _, err := filter.ParseNetworks("addresses", []string{"10.0.0.1", text}); err == nil || !strings.HasPrefix(err.Error(), "config/addresses/1: want a network") {
+		if _, err := networks.Parse("addresses", []string{"10.0.0.1", text}); err == nil || !strings.HasPrefix(err.Error(), "config/addresses/1: want a network") {
 			t.Errorf("%q: error %v", text, err)
 		}
 	}

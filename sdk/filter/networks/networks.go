@@ -1,4 +1,9 @@
-package filter
+// Package networks owns lists of networks and addresses in the configuration
+// of a filter: it reads them, and says whether a client is in one.
+//
+// It is a package of its own because reading addresses makes a module some 100
+// KB larger. What being in a network means it leaves to the filter.
+package networks
 
 import (
 	"errors"
@@ -6,9 +11,9 @@ import (
 	"strconv"
 )
 
-// Networks is a list of networks and addresses, to look clients up in. Its zero
+// List is a list of networks and addresses, to look clients up in. Its zero
 // value holds none.
-type Networks struct{ list []network }
+type List struct{ list []network }
 
 // network is a range of addresses, IPv4 mapped into IPv6.
 type network struct {
@@ -16,15 +21,15 @@ type network struct {
 	bits    int
 }
 
-// ParseNetworks reads what an operator has listed: networks in CIDR notation
+// Parse reads what an operator has listed: networks in CIDR notation
 // ("10.0.0.0/8", "2001:db8::/32") and single addresses. field names the list in
 // the filter's configuration.
 //
 // # Errors
 //
 // The first text that is neither, as "config/FIELD/0: ...".
-func ParseNetworks(field string, texts []string) (Networks, error) {
-	var n Networks
+func Parse(field string, texts []string) (List, error) {
+	var n List
 	for i, text := range texts {
 		p, err := netip.ParsePrefix(text)
 		if err != nil {
@@ -36,7 +41,7 @@ func ParseNetworks(field string, texts []string) (Networks, error) {
 			}
 		}
 		if err != nil {
-			return Networks{}, errors.New("config/" + field + "/" + strconv.Itoa(i) + `: want a network like "10.0.0.0/8" or an address`)
+			return List{}, errors.New("config/" + field + "/" + strconv.Itoa(i) + `: want a network like "10.0.0.0/8" or an address`)
 		}
 		bits := p.Bits()
 		if p.Addr().Is4() {
@@ -48,12 +53,12 @@ func ParseNetworks(field string, texts []string) (Networks, error) {
 }
 
 // Len returns the number of networks.
-func (n *Networks) Len() int { return len(n.list) }
+func (n *List) Len() int { return len(n.list) }
 
-// Contains reports whether ip, an address as [Request.SourceIP] returns it, is
-// in one of the networks. An IPv4 address is the same mapped into IPv6. It
+// Contains reports whether ip, an address as Request.SourceIP returns it, is in
+// one of the networks. An IPv4 address is the same mapped into IPv6. It
 // allocates nothing.
-func (n *Networks) Contains(ip [16]byte) bool {
+func (n *List) Contains(ip [16]byte) bool {
 	for i := range n.list {
 		if n.list[i].contains(&ip) {
 			return true
