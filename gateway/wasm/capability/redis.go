@@ -2,8 +2,6 @@ package capability
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -41,7 +39,10 @@ type RedisOptions struct {
 	// options, for example pool_size.
 	URL string
 	// Namespace keeps the counts of installations apart that share a server; it
-	// is part of every key: gatehouse:limit:NAMESPACE:HASH.
+	// is part of every key: gatehouse:limit:NAMESPACE:HASH. The hash is keyed by
+	// the URL's password and this name, so gateways count together that have both
+	// in common, and another password counts anew. Without a password whoever
+	// reads the store can find out addresses of clients by trying all.
 	Namespace string
 	// Timeout bounds one Take; zero means 50 ms.
 	Timeout time.Duration
@@ -56,12 +57,16 @@ type RedisOptions struct {
 // is not reachable, and looks in the background whether it is again. It is safe
 // for concurrent use.
 type RedisLimits struct {
-	client  *redis.Client
-	prefix  string
+	client *redis.Client
+	prefix string
+	// secret keys the names in the store.
+	secret  []byte
 	timeout time.Duration
 	log     *slog.Logger
 	metrics *storeMetrics
 
+	// told is when the log last heard of a count that is none, in Unix seconds.
+	told     atomic.Int64
 	down     atomic.Bool
 	failures atomic.Int32
 	// lost wakes the probe.
@@ -98,6 +103,12 @@ func NewRedisLimits(ctx context.Context, o RedisOptions) (*RedisLimits, error) {
 		timeout: o.Timeout,
 		log:     o.Logger.With("store", options.Addr),
 		lost:    make(chan struct{}, 1),
+	}
+	if options.Password == "" {
+		r.log.Warn("store of limits has no password, so who reads its keys can find out clients' addresses by trying all: set one in gateway.redis_url")
+	}
+	if r.secret, err = nameSecret(options.Password, o.Namespace); err != nil {
+		return nil, err
 	}
 	if r.metrics, err = newStoreMetrics(o.Registry); err != nil {
 		return nil, err
@@ -157,7 +168,10 @@ func (r *RedisLimits) Take(ctx context.Context, p *LimitPolicy, key []byte, cost
 	if err != nil {
 		// That the client has hung up, or the call has no time left, says
 		// nothing about the store.
-		if ctx.Err() == nil {
+		switch {
+		case isCountError(err):
+			r.broken(err)
+		case ctx.Err() == nil:
 			r.failed(err)
 		}
 		return fmt.Errorf("store of limits: %w", err)
@@ -202,16 +216,6 @@ func (r *RedisLimits) run(ctx context.Context, p *LimitPolicy, key []byte, cost 
 		return nil, fmt.Errorf("%d windows in the answer, want %d", len(used), len(p.windows))
 	}
 	return used, nil
-}
-
-// name is the key in the store, which tells nothing of the client's address or
-// credential to who looks at it.
-func (r *RedisLimits) name(p *LimitPolicy, key []byte) string {
-	h := sha256.New()
-	_, _ = h.Write(p.digest[:])
-	_, _ = h.Write(key)
-	var sum [sha256.Size]byte
-	return r.prefix + base64.RawURLEncoding.EncodeToString(h.Sum(sum[:0])[:20])
 }
 
 func (r *RedisLimits) failed(err error) {
@@ -268,5 +272,8 @@ func (r *RedisLimits) probe(ctx context.Context) error {
 	defer cancel()
 	second := shareWindow(1, time.Second, maxBurst/1000)
 	_, err := r.run(ctx, &LimitPolicy{windows: []limitWindow{{shared: second}}}, []byte("probe"), 1)
+	if isCountError(err) {
+		return nil // the server has run the script
+	}
 	return err
 }

@@ -3,6 +3,9 @@ package capability
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -181,6 +184,105 @@ func TestRedisKeysEndAndAreHashed(t *testing.T) {
 		t.Errorf("%d keys after a look", n)
 	}
 }
+
+// Who knows everything but the password cannot find a client by trying all
+// addresses, and gateways of one installation agree on names.
+func TestRedisNamesAreKeyed(t *testing.T) {
+	var log syncBuffer
+	store := func(address, namespace string) *RedisLimits {
+		_, s := sharedLimiter(t, RedisOptions{URL: address, Namespace: namespace, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+		return s
+	}
+	a := store("redis://:swordfish@127.0.0.1:1/0", "test")
+	p := newPolicy(t, NewLimiter(LimiterOptions{Store: a}), "f", "redis", "", testWindow{1, time.Hour, 2})
+	key := []byte("a192.0.2.77")
+	plain := sha256.Sum256(append(p.digest[:], key...))
+	if name := a.name(p, key); strings.HasSuffix(name, base64.RawURLEncoding.EncodeToString(plain[:20])) {
+		t.Errorf("%s is a plain hash", name)
+	}
+	if strings.Contains(log.String(), "no password") || strings.Contains(log.String(), "swordfish") {
+		t.Errorf("log:\n%s", log.String())
+	}
+	for _, c := range []struct {
+		name, address, namespace string
+		same                     bool
+	}{
+		{"another gateway", "redis://gateway:swordfish@localhost:1/0?pool_size=3", "test", true},
+		{"another password", "redis://:herring@127.0.0.1:1/0", "test", false},
+		{"no password", "redis://127.0.0.1:1/0", "test", false},
+	} {
+		if other := store(c.address, c.namespace); (other.name(p, key) == a.name(p, key)) != c.same {
+			t.Errorf("%s: same name is %v", c.name, !c.same)
+		}
+	}
+	if bytes.Equal(a.secret, store("redis://:swordfish@127.0.0.1:1/0", "other").secret) {
+		t.Error("installations share a secret")
+	}
+	if !strings.Contains(log.String(), "no password") {
+		t.Errorf("log:\n%s", log.String())
+	}
+}
+
+// What somebody else has written under one name costs that key alone.
+func TestRedisCountThatIsNone(t *testing.T) {
+	s := startRedis(t)
+	var log syncBuffer
+	registry := prometheus.NewRegistry()
+	l, store := sharedLimiter(t, RedisOptions{URL: s.url(), Namespace: "test", Registry: registry, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	p := newPolicy(t, l, "f", "redis", "deny", testWindow{1, time.Hour, 2})
+	client := s.client()
+	probe := &LimitPolicy{}
+	for _, name := range []string{store.name(p, []byte("k")), store.name(probe, []byte("probe"))} {
+		if err := errors.Join(client.Del(context0, name).Err(), client.LPush(context0, name, "x").Err()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const times = 2 * storeFailures
+	for range times {
+		if status, _ := takeOne(t, l, p, "k", 1); status != filterv1.StatusUnavailable {
+			t.Errorf("status %v", status)
+		}
+	}
+	if store.down.Load() || metric(t, registry, "errors_total") != times || metric(t, registry, "up") != 1 {
+		t.Errorf("down %v, errors %v", store.down.Load(), metric(t, registry, "errors_total"))
+	}
+	if status, _ := takeOne(t, l, p, "other", 1); status != filterv1.StatusOK {
+		t.Errorf("another key: %v", status)
+	}
+	if n := strings.Count(log.String(), "is no count"); n != 1 {
+		t.Errorf("%d lines:\n%s", n, log.String())
+	}
+	if err := store.probe(context0); err != nil {
+		t.Errorf("a probe of a server that works: %v", err)
+	}
+}
+
+func TestRedisCountErrors(t *testing.T) {
+	for text, want := range map[string]bool{
+		"WRONGTYPE Operation against a key holding the wrong kind of value script: 1, on @user_script:8.": true,
+		"ERR user_script:12: attempt to compare nil with number script: 1, on @user_script:12.":           true,
+		"ERR Error running script (call to f_1): @user_script:8: WRONGTYPE Operation against a key":       true,
+		"ERR Error running script (call to f_1): @user_script:8: -OOM command not allowed":                false,
+		"OOM command not allowed when used memory > 'maxmemory'. script: 1, on @user_script:30.":          false,
+		"READONLY You can't write against a read only replica. script: 1, on @user_script:30.":            false,
+		"LOADING Redis is loading the dataset in memory":                                                  false,
+		"NOAUTH Authentication required.":                                                                 false,
+		"ERR max number of clients reached":                                                               false,
+	} {
+		if got := isCountError(fmt.Errorf("run: %w", redisAnswer(text))); got != want {
+			t.Errorf("%s: %v", text, got)
+		}
+	}
+	if isCountError(errors.New("WRONGTYPE of something else")) || isCountError(nil) {
+		t.Error("what no server says is a count's error")
+	}
+}
+
+// redisAnswer is an error that a server answers.
+type redisAnswer string
+
+func (a redisAnswer) Error() string { return string(a) }
+func (redisAnswer) RedisError()     {}
 
 // The server's clock counts, and time gives back.
 func TestRedisWindowsRefill(t *testing.T) {
