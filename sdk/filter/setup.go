@@ -2,7 +2,6 @@ package filter
 
 import (
 	"errors"
-	"strings"
 	"slices"
 	"strings"
 
