@@ -158,7 +158,7 @@ func TestConfigErrors(t *testing.T) {
 		`{"quota":[{}]}`:                                       "config/quota/0/rate: is missing",
 		`{"quota":[{"rate":1,"per":"-1s"}]}`:                   "config/quota/0/per: want more than 0s",
 		`{"quota":[{"rate":1},{"rate":1,"name":"key"}]}`:       "config/quota/1/name: that of quota/0 too",
-		`{"quota":[{"rate":5000000000,"per":"1s","burst":1}]}`: "config/quota/0/per: ",
+		`{"quota":[{"rate":5000000000,"per":"1s","burst":1}]}`: "config/quota/0/rate: ",
 		`{"quota":[{"rate":1}],"store":"x"}`:                   "config/store: want one of local, redis",
 		`{"scope":"a"}`:                                        "config/scope: unknown field",
 	} {

@@ -275,7 +275,7 @@ func TestConfigErrors(t *testing.T) {
 		`{"limits":[{"rate":1,"name":"ä"}]}`:    "config/limits/0/name: want printable ASCII",
 		`{"limits":[{"rate":1,"name":"a\tb"}]}`: "config/limits/0/name: want printable ASCII",
 		`{"limits":[{"rate":1,"name":"a"},{"rate":2,"name":"a"}]}`: "config/limits/1/name: that of limits/0 too",
-		`{"limits":[{"rate":5000000000,"burst":1}]}`:               "config/limits/0/per: want more than 0s, and at least one nanosecond",
+		`{"limits":[{"rate":5000000000,"burst":1}]}`:               "config/limits/0/rate: 5000000000 in 1s is faster",
 		`{"key":"ip",` + one + `}`:                                 "config/key: want source_address, api_key",
 		`{"key":["route","claim:"],` + one + `}`:                   "config/key/1: a name has to follow claim:",
 		`{"ipv6_prefix":129,` + one + `}`:                          "config/ipv6_prefix: want at most 128",

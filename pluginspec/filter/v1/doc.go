@@ -88,8 +88,9 @@
 // Authorization, Proxy-Authorization and X-API-Key are left out unless
 // "headers.authorization" is granted, Cookie unless "headers.cookie" is;
 // "headers.sensitive" is both. A header field that a key_policy of any filter
-// names counts as X-API-Key. The query is never hidden: keys in it are for
-// clients that can do no better.
+// names counts as X-API-Key, where it stands in that filter's configuration.
+// The query is never hidden: a key in it is seen by all filters that run before
+// the one that takes it out, so it is for clients that can do no better.
 //
 //	apply(buf, len) → status
 //
@@ -113,8 +114,15 @@
 // window. store is "local" (counted in this gateway) or "redis" (shared by all
 // that use the operator's Redis or Valkey); on_unavailable says what counts
 // while that cannot be reached: "local", "allow" or "deny". Only in
-// gatehouse_start. Equal policies of one filter share their counts over
-// instances and reloads. Negative: refused, see last_error.
+// gatehouse_start, at most 64. Equal policies of one filter share their counts
+// over instances and reloads. Negative: refused, see last_error, which begins
+// with the path of the field in the policy ("windows/0/burst: ...").
+//
+// There are 1 to [MaxLimitWindows] windows. rate is at least 1 and at most one
+// per nanosecond, per_ns at most 366 days, burst 1 to 1,000,000,000, and what
+// takes centuries to refill is refused. A shared limit counts in microseconds:
+// per_ns is whole ones, and rate at most one in each. testdata/limit.json says
+// what is counted, step by step.
 //
 //	limit_take(policy, key, key_len, cost, result) → status
 //
@@ -197,7 +205,8 @@
 //
 //	{"header": "X-API-Key", "cookie": "", "query": "", "scopes": []}
 //
-// An empty place is not looked at; the key must have all of scopes. Only in
+// An empty place is not looked at; the key must have all of scopes. Fields with
+// a meaning of their own, such as Origin or User-Agent, hold no keys. Only in
 // gatehouse_start, needs the grant "key". Negative: refused, see last_error.
 //
 //	key_verify(policy, key, key_len) → status
