@@ -34,6 +34,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -51,11 +52,16 @@ type Filter struct {
 // Option changes the gateway of a test.
 type Option func(*gateway)
 
-// Grant grants capabilities, for example "headers.cookie". The grants that the
-// registration names with filter.Needs are granted.
+// Grant grants capabilities, for example "headers.cookie", as the operator does.
+// What the package's registration names with filter.Needs is granted, and
+// nothing else is. A name that is no grant fails the test.
 func Grant(names ...string) Option {
 	return func(g *gateway) {
+		g.t.Helper()
 		for _, n := range names {
+			if !slices.Contains(filterv1.Grants(), n) {
+				g.t.Fatalf("grants: %q is unknown; there are %q", n, filterv1.Grants())
+			}
 			g.grants[n] = true
 		}
 	}
@@ -80,10 +86,15 @@ func Key(key string, status filter.Status, p Principal) Option {
 
 // New starts a filter made by newFilter from config, which may be a value of
 // the configuration's type or JSON as a string. It fails the test where the
-// filter refuses it; see [Start].
+// filter refuses it; see [Start]. Granted is what the package under test names
+// with filter.Needs where it registers its filter, natively as compiled.
 func New[C any, F filter.Handler](t testing.TB, newFilter func(*filter.Setup, C) (F, error), config any, options ...Option) *Filter {
 	t.Helper()
-	f, err := Start(t, filter.Define(t.Name(), newFilter), config, options...)
+	var needs []string
+	if r := filter.Registered(); r != nil {
+		needs = needsOf(t, r)
+	}
+	f, err := Start(t, filter.Define(t.Name(), newFilter, filter.Needs(needs...)), config, options...)
 	if err != nil {
 		t.Fatalf("start filter: %v", err)
 	}
@@ -98,14 +109,7 @@ func Start(t testing.TB, r *filter.Registration, config any, options ...Option) 
 		t.Fatal(err)
 	}
 	g := newGateway(t, text)
-	var about struct {
-		Grants []string `json:"grants"`
-	}
-	if err := json.Unmarshal(r.Describe(), &about); err != nil {
-		t.Fatalf("the filter's description is not JSON: %v", err)
-	}
-	Grant(about.Grants...)(g)
-	Grant(filterv1.GrantToken, filterv1.GrantKey)(g)
+	Grant(needsOf(t, r)...)(g)
 	for _, o := range options {
 		o(g)
 	}
@@ -121,6 +125,17 @@ func Start(t testing.TB, r *filter.Registration, config any, options ...Option) 
 	}
 	g.started = true
 	return &Filter{t, g, i}, nil
+}
+
+func needsOf(t testing.TB, r *filter.Registration) []string {
+	t.Helper()
+	var about struct {
+		Grants []string `json:"grants"`
+	}
+	if err := json.Unmarshal(r.Describe(), &about); err != nil {
+		t.Fatalf("the filter's description is not JSON: %v", err)
+	}
+	return about.Grants
 }
 
 // Advance moves the gateway's clock, which limits count by.
@@ -235,6 +250,7 @@ func (f *Filter) native(r Request) Result {
 		result.Answered = true
 	} else {
 		g.respond()
+		g.applyDeferred()
 		f.instance.HandleResponse(false)
 	}
 	g.applyDeferred()

@@ -29,6 +29,7 @@ func newSample(s *filter.Setup, c config) (*sample, error) {
 	if c.Header == "" {
 		return nil, fmt.Errorf("config/header: is missing")
 	}
+	s.BufferResponse()
 	l, err := s.Limit(1, time.Minute, 2)
 	if err != nil {
 		return nil, err
@@ -71,7 +72,7 @@ func (f *sample) HandleResponse(r *filter.Request, w *filter.Response) {
 }
 
 func TestFilterRunsNatively(t *testing.T) {
-	f := filtertest.New(t, newSample, config{Header: "X-Seen"})
+	f := filtertest.New(t, newSample, config{Header: "X-Seen"}, filtertest.Grant("jwt"))
 	got := f.Do(filtertest.Request{Method: "PUT", URI: "/a?b=c", Header: http.Header{"Authorization": {"Bearer secret"}},
 		Response: filtertest.Response{Status: 200, Header: http.Header{"X-Up": {"up"}, "Vary": {"Accept"}}}})
 	if got.Answered || got.Status != 201 {
@@ -86,7 +87,7 @@ func TestFilterRunsNatively(t *testing.T) {
 }
 
 func TestLimitAndProblem(t *testing.T) {
-	f := filtertest.New(t, newSample, `{"header":"X-Seen"}`)
+	f := filtertest.New(t, newSample, `{"header":"X-Seen"}`, filtertest.Grant("jwt"))
 	for range 2 {
 		if got := f.Do(filtertest.Request{URI: "/limit"}); got.Answered {
 			t.Fatalf("limited too early: %+v", got)
@@ -104,7 +105,7 @@ func TestLimitAndProblem(t *testing.T) {
 }
 
 func TestTokenAndBody(t *testing.T) {
-	f := filtertest.New(t, newSample, config{Header: "X-Seen"}, filtertest.Grant("body.request"),
+	f := filtertest.New(t, newSample, config{Header: "X-Seen"}, filtertest.Grant("body.request", "jwt"),
 		filtertest.Token("good", filter.StatusOK, filtertest.Principal{Kind: "user", Subject: "u1"}),
 		filtertest.Token("old", filter.StatusExpired, filtertest.Principal{}))
 	with := func(token string) filtertest.Result {

@@ -28,14 +28,16 @@ type gateway struct {
 	now         time.Duration
 	logs        []string
 
-	request   Request
-	response  Response
-	deferred  []filterv1.Operation
-	answered  bool
-	read      [2]int
-	written   [2]bool
-	failure   string
-	lastError string
+	request  Request
+	response Response
+	deferred []filterv1.Operation
+	answered bool
+	bodies   [2]bodyState
+	features uint32
+	// responding says that the request has gone on.
+	responding bool
+	failure    string
+	lastError  string
 
 	services
 
@@ -83,11 +85,15 @@ func (g *gateway) begin(r Request) {
 	}
 	r.Attributes = attributes
 	g.request, g.response = r, Response{Header: http.Header{}}
-	g.deferred, g.answered, g.read, g.written = nil, false, [2]int{}, [2]bool{}
-	g.answer = nil
+	g.deferred, g.answered, g.bodies = nil, false, [2]bodyState{}
+	g.answer, g.responding = nil, false
+	if _, _, err := target(r.URI); err != nil {
+		g.t.Fatalf("request URI %q: %v", r.URI, err)
+	}
 }
 
 func (g *gateway) respond() {
+	g.responding, g.bodies = true, [2]bodyState{}
 	g.response = g.request.Response
 	g.response.Header = g.response.Header.Clone()
 	if g.response.Header == nil {
@@ -113,7 +119,10 @@ func (g *gateway) Fail(msg string) { g.failure = msg }
 func (g *gateway) LastError(buf []byte) int { return put(buf, g.lastError) }
 
 // EnableFeatures implements host.Lifecycle.
-func (g *gateway) EnableFeatures(f uint32) uint32 { return f }
+func (g *gateway) EnableFeatures(f uint32) uint32 {
+	g.features |= f
+	return g.features
+}
 
 // LogEnabled implements host.Lifecycle.
 func (g *gateway) LogEnabled(int32) bool { return true }
@@ -129,7 +138,13 @@ func put(buf []byte, s string) int {
 }
 
 // grantOf returns the grant that a header field is hidden without; "" is none.
-func grantOf(name string) string {
+// Where keys are looked for is hidden as X-API-Key is.
+func (g *gateway) grantOf(name string) string {
+	for _, p := range g.keyPolicies {
+		if p.Header != "" && strings.EqualFold(p.Header, name) {
+			return filterv1.GrantAuthorization
+		}
+	}
 	switch strings.ToLower(name) {
 	case "authorization", "proxy-authorization", "x-api-key":
 		return filterv1.GrantAuthorization
@@ -141,19 +156,19 @@ func grantOf(name string) string {
 
 // hidden reports whether the filter may not see a header field.
 func (g *gateway) hidden(name string) bool {
-	grant := grantOf(name)
+	grant := g.grantOf(name)
 	return grant != "" && !g.grants[grant] && !g.grants[filterv1.GrantSensitiveHeaders]
 }
 
 // Snapshot implements host.Exchange.
 func (g *gateway) Snapshot(buf []byte) int {
 	r := &g.request
-	u, err := url.ParseRequestURI(r.URI)
+	path, query, err := target(r.URI)
 	if err != nil {
-		g.t.Fatalf("request URI: %v", err)
+		g.t.Fatalf("request URI %q: %v", r.URI, err)
 	}
 	b := []byte{filterv1.SnapshotVersion}
-	for _, s := range []string{r.Method, r.URI, "http", "localhost", u.Path, u.RawQuery, "HTTP/1.1", r.Source.Unmap().String()} {
+	for _, s := range []string{r.Method, r.URI, "http", "localhost", path, query, "HTTP/1.1", r.Source.Unmap().String()} {
 		b = filterv1.AppendString(b, s)
 	}
 	b = filterv1.AppendUint32(b, 40000)
@@ -220,6 +235,9 @@ func (g *gateway) TokenPolicy(text []byte) int32 {
 
 // VerifyToken implements host.Capabilities.
 func (g *gateway) VerifyToken(policy int32, token string) filterv1.Status {
+	if !g.granted(filterv1.GrantToken) {
+		return filterv1.StatusNotGranted
+	}
 	if policy < 0 || int(policy) >= len(g.tokenClaims) {
 		return g.refuse(filterv1.StatusBadArgument, "unknown token policy")
 	}
@@ -243,6 +261,9 @@ func (g *gateway) VerifyToken(policy int32, token string) filterv1.Status {
 
 // KeyPolicy implements host.Capabilities.
 func (g *gateway) KeyPolicy(text []byte) int32 {
+	if !g.granted(filterv1.GrantKey) {
+		return -int32(filterv1.StatusNotGranted)
+	}
 	var p keyPolicy
 	if err := json.Unmarshal(text, &p); err != nil {
 		return -int32(g.refuse(filterv1.StatusBadArgument, err.Error()))
@@ -253,6 +274,9 @@ func (g *gateway) KeyPolicy(text []byte) int32 {
 
 // VerifyKey implements host.Capabilities.
 func (g *gateway) VerifyKey(policy int32, key string) filterv1.Status {
+	if !g.granted(filterv1.GrantKey) {
+		return filterv1.StatusNotGranted
+	}
 	if policy < 0 || int(policy) >= len(g.keyPolicies) {
 		return g.refuse(filterv1.StatusBadArgument, "unknown key policy")
 	}

@@ -2,29 +2,34 @@ package filtertest
 
 import (
 	"bytes"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
 
 	filterv1 "gatehouse.example/pluginspec/filter/v1"
+	"gatehouse.example/sdk/filter/internal/host"
 )
 
 // Apply implements host.Exchange.
 func (g *gateway) Apply(ops []byte) filterv1.Status {
+	if g.responding {
+		return g.refuse(filterv1.StatusBadArgument, "apply is for the request phase")
+	}
 	var all []filterv1.Operation
+	replies := 0
 	for r := filterv1.NewReader(bytes.Clone(ops)); r.Len() > 0; {
 		o := r.Operation()
-		if !r.OK() {
-			return g.refuse(filterv1.StatusBadArgument, "malformed operation")
+		if !r.OK() || len(all) == maxOperations {
+			return g.refuse(filterv1.StatusBadArgument, fmt.Sprintf("operation %d is malformed", len(all)))
 		}
-		switch o.Op {
-		case filterv1.OpSetHeader, filterv1.OpAddHeader, filterv1.OpRemoveHeader:
-			if name := string(o.Name); g.hidden(name) {
-				return g.refuse(filterv1.StatusNotGranted, "not granted: "+grantOf(name))
-			}
+		if o.Op == filterv1.OpReply {
+			replies++
 		}
-		if o.Op != filterv1.OpReply && (bytes.ContainsAny(o.Name, "\r\n\x00") || bytes.ContainsAny(o.Value, "\r\n\x00")) {
-			return g.refuse(filterv1.StatusBadArgument, "a control byte")
+		if grant, why := g.check(&o, replies); grant != "" {
+			return g.refuse(filterv1.StatusNotGranted, "not granted: "+grant)
+		} else if why != "" {
+			return g.refuse(filterv1.StatusBadArgument, fmt.Sprintf("operation %d: %s", len(all), why))
 		}
 		all = append(all, o)
 	}
@@ -60,6 +65,8 @@ func (g *gateway) perform(o filterv1.Operation) {
 	}
 }
 
+// applyDeferred makes the changes of the response's header, once.
+
 func (g *gateway) applyDeferred() {
 	h := g.response.Header
 	for _, o := range g.deferred {
@@ -84,6 +91,7 @@ func (g *gateway) applyDeferred() {
 			}
 		}
 	}
+	g.deferred = nil
 }
 
 func (g *gateway) body(kind uint32) *string {
@@ -100,10 +108,30 @@ func (g *gateway) header(kind uint32) http.Header {
 	return g.response.Header
 }
 
-// needsBody traps as the gateway does: there is no status that could say it.
+// bodyState is how far the filter is with a body: reading goes on in what was
+// there first, whatever is written.
+type bodyState struct {
+	reading, written bool
+	source           string
+}
+
+// What the ABI has no status for traps, with the gateway's words.
+
+func (g *gateway) mustBeAsked(what string) {
+	if g.responding {
+		panic("can't change " + what + " after the next handler")
+	}
+}
+
+func (g *gateway) mustBuffer(what string) {
+	if g.responding && g.features&host.FeatureBufferResponse == 0 {
+		panic("can't use " + what + " after the next handler unless buffer_response is enabled")
+	}
+}
+
 func (g *gateway) needsBody(what string, kind uint32) {
 	grant := filterv1.GrantRequestBody
-	if kind == 1 {
+	if kind == host.KindResponse {
 		grant = filterv1.GrantResponseBody
 	}
 	if !g.grants[grant] && !g.grants[filterv1.GrantBody] {
@@ -113,19 +141,39 @@ func (g *gateway) needsBody(what string, kind uint32) {
 
 // ReadBody implements host.Messages.
 func (g *gateway) ReadBody(kind uint32, buf []byte) (int, bool) {
+	switch {
+	case kind == host.KindResponse:
+		g.mustBuffer("the response's body")
+	case g.responding && g.features&host.FeatureBufferRequest == 0:
+		panic("can't read the request's body after the next handler unless buffer_request is enabled")
+	}
+	if len(buf) == 0 {
+		panic("read_body into an empty buffer")
+	}
 	g.needsBody("read_body", kind)
-	rest := (*g.body(kind))[g.read[kind]:]
-	n := copy(buf, rest)
-	g.read[kind] += n
-	return n, n == len(rest)
+	state := &g.bodies[kind]
+	if !state.reading {
+		state.reading, state.source = true, *g.body(kind)
+	}
+	n := copy(buf, state.source)
+	state.source = state.source[n:]
+	return n, state.source == ""
 }
 
 // WriteBody implements host.Messages.
 func (g *gateway) WriteBody(kind uint32, p []byte) {
+	if kind == host.KindRequest {
+		g.mustBeAsked("the request's body")
+	} else {
+		g.mustBuffer("the response's body")
+	}
 	g.needsBody("write_body", kind)
 	b := g.body(kind)
-	if !g.written[kind] {
-		*b, g.read[kind], g.written[kind] = "", 0, true
+	if state := &g.bodies[kind]; !state.written {
+		*b, state.written = "", true
+	}
+	if len(*b)+len(p) > maxBody {
+		panic("write body: body too large")
 	}
 	*b += string(p)
 }
@@ -134,7 +182,13 @@ func (g *gateway) WriteBody(kind uint32, p []byte) {
 func (g *gateway) StatusCode() uint32 { return uint32(g.response.Status) }
 
 // SetStatusCode implements host.Messages.
-func (g *gateway) SetStatusCode(code uint32) { g.response.Status = int(code) }
+func (g *gateway) SetStatusCode(code uint32) {
+	g.mustBuffer("the status code")
+	if code < 200 || code > 999 {
+		panic(fmt.Sprintf("set_status_code: %d is no status of a final response (200 to 999)", int32(code)))
+	}
+	g.response.Status = int(code)
+}
 
 // HeaderValues implements host.Messages.
 func (g *gateway) HeaderValues(kind uint32, name string, buf []byte) (count, length int) {
@@ -149,11 +203,33 @@ func (g *gateway) HeaderValues(kind uint32, name string, buf []byte) (count, len
 	return count, put(buf, all)
 }
 
+// changeable returns the header of a kind where name may be set to value.
+func (g *gateway) changeable(kind uint32, name, value string) http.Header {
+	if kind == host.KindRequest {
+		g.mustBeAsked("the request's header")
+	} else {
+		g.mustBuffer("the response's header")
+	}
+	if why := checkField(name, value); why != "" {
+		panic(why)
+	}
+	if g.hidden(name) && !strings.EqualFold(name, "Set-Cookie") {
+		panic("changing " + name + " needs the grant " + g.grantOf(name) + ": add it under grants")
+	}
+	return g.header(kind)
+}
+
 // SetHeader implements host.Messages.
-func (g *gateway) SetHeader(kind uint32, name, value string) { g.header(kind).Set(name, value) }
+func (g *gateway) SetHeader(kind uint32, name, value string) {
+	g.changeable(kind, name, value).Set(name, value)
+}
 
 // AddHeader implements host.Messages.
-func (g *gateway) AddHeader(kind uint32, name, value string) { g.header(kind).Add(name, value) }
+func (g *gateway) AddHeader(kind uint32, name, value string) {
+	g.changeable(kind, name, value).Add(name, value)
+}
 
 // RemoveHeader implements host.Messages.
-func (g *gateway) RemoveHeader(kind uint32, name string) { g.header(kind).Del(name) }
+func (g *gateway) RemoveHeader(kind uint32, name string) {
+	g.changeable(kind, name, "").Del(name)
+}
