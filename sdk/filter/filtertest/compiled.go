@@ -26,7 +26,8 @@ import (
 // $PATH, or in bin beside the folder of the SDK. The process ends with the test.
 //
 // What is called then is what the package registers, whatever was handed to
-// [New]. [Filter.KV], [Filter.SetKV] and [Remote] work natively only.
+// [New]. [Filter.KV], [Filter.SetKV], [KVBytes], [Remote] and [StoreDown] work
+// natively only; with Compiled they fail the test.
 func Compiled() Option { return func(g *gateway) { g.compiled = true } }
 
 // answerTime is how long the process may take for one answer. The host bounds
@@ -126,11 +127,22 @@ func (p *process) fail(err error) error {
 	return p.broken
 }
 
+// nativeOnly fails the test where the filter runs compiled: what the native
+// gateway knows would say nothing about it.
+func (g *gateway) nativeOnly(what string) {
+	g.t.Helper()
+	if g.compiled {
+		g.t.Fatalf("%s is for a native filter only: leave out Compiled", what)
+	}
+}
+
 // startCompiled starts the filter with what the options say.
 func (g *gateway) startCompiled(needs bool) error {
 	g.t.Helper()
-	if len(g.remotes) > 0 {
-		g.t.Fatal("filtertest.Remote answers a native filter only: leave out Compiled")
+	for option, used := range map[string]bool{"Remote": len(g.remotes) > 0, "KVBytes": g.kvBytes > 0, "StoreDown": g.storeDown} {
+		if used {
+			g.nativeOnly("filtertest." + option)
+		}
 	}
 	g.process = launch(g.t)
 	start := kitv1.Start{

@@ -37,7 +37,7 @@ func (e entry) size(key string) int {
 }
 
 // KVBytes bounds what the filter may remember, as limits.kv does; it is 1 MiB
-// otherwise.
+// otherwise. It works natively only.
 func KVBytes(n int) Option { return func(g *gateway) { g.kvBytes = n } }
 
 // Counter returns what the filter has counted under a name; it fails the test
@@ -51,16 +51,20 @@ func (f *Filter) Counter(name string) float64 {
 	return v
 }
 
-// SetKV puts a value into the filter's memory, as another instance would.
+// SetKV puts a value into the filter's memory, as another instance would. It
+// works natively only.
 func (f *Filter) SetKV(key, value string) {
 	f.t.Helper()
+	f.gateway.nativeOnly("Filter.SetKV")
 	if status := f.gateway.put(key, entry{value: value, ends: never}); status != filterv1.StatusOK {
 		f.t.Fatalf("put %q: %s", key, status)
 	}
 }
 
-// KV returns what the filter remembers under a key.
+// KV returns what the filter remembers under a key. It works natively only.
 func (f *Filter) KV(key string) (string, bool) {
+	f.t.Helper()
+	f.gateway.nativeOnly("Filter.KV")
 	e, ok := f.gateway.live(key)
 	return e.value, ok
 }
