@@ -76,6 +76,10 @@ func TestKeyPolicy(t *testing.T) {
 		{"nowhere", KeyPolicy{}, "header: want a place"},
 		{"no token", KeyPolicy{Header: "X Key"}, "header: "},
 		{"somebody else's", KeyPolicy{Header: "authorization"}, "header: authorization has a meaning of its own"},
+		{"an ordinary field", KeyPolicy{Header: "User-Agent"}, "header: User-Agent has a meaning of its own"},
+		{"one that decides on access", KeyPolicy{Header: "origin"}, "header: origin has a meaning of its own"},
+		{"of a family", KeyPolicy{Header: "Content-Encoding"}, "header: Content-Encoding has a meaning of its own"},
+		{"the host's", KeyPolicy{Header: "X-Gatehouse-Principal"}, "header: X-Gatehouse-Principal has a meaning of its own"},
 		{"no cookie", KeyPolicy{Cookie: "a;b"}, "cookie: "},
 		{"no scope", KeyPolicy{Header: "X-Key", Scopes: []string{"a", "b c"}}, "scopes/1: "},
 	} {

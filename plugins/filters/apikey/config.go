@@ -12,7 +12,7 @@ import (
 type Config struct {
 	Header        *string  `json:"header" doc:"header field with the key; default: X-API-Key. Empty looks at no header."`
 	Cookie        string   `json:"cookie" doc:"cookie with the key; default: none"`
-	Query         string   `json:"query" doc:"query parameter with the key; default: none, since addresses end up in histories and logs of others"`
+	Query         string   `json:"query" doc:"query parameter with the key; default: none, since addresses end up in histories and logs of others, and filters that run earlier see them"`
 	Scopes        []string `json:"scopes" max:"32" doc:"scopes that every key must have here"`
 	Addresses     []string `json:"addresses" max:"256" doc:"networks (CIDR) or addresses that keys may be used from; default: everywhere"`
 	Quota         []Quota  `json:"quota" max:"8" doc:"how often one key may be used; all of them apply"`

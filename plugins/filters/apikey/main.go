@@ -2,7 +2,10 @@
 //
 // The key is read and verified by the gateway (key_verify), which takes it out
 // of the request; the filter decides what its absence or refusal means, from
-// where a key may be used and how often, and never sees it.
+// where a key may be used and how often, and never sees it. A header of keys that
+// its configuration names is hidden from all filters that may not see keys. A
+// query parameter is not: filters that run before this one see it, so in a
+// chain with filters of others this one comes first.
 package main
 
 import (
