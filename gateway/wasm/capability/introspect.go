@@ -103,6 +103,10 @@ func (v *TokenVerifier) introspect(ctx context.Context, p *TokenPolicy, i *token
 	if len(token) > maxOpaqueBytes || !isB64Token(token) {
 		return nil, &Refusal{filterv1.StatusInvalid, jose.ErrMalformed}
 	}
+	done, err := mayAsk(ctx)
+	if err != nil {
+		return nil, &Refusal{filterv1.StatusUnavailable, err}
+	}
 	asked := i.introspection.asking.DoChan(string(entry[:]), func() (any, error) {
 		ctx, cancel := context.WithTimeout(v.ended, introspectTimeout)
 		defer cancel()
@@ -121,8 +125,11 @@ func (v *TokenVerifier) introspect(ctx context.Context, p *TokenPolicy, i *token
 	})
 	select {
 	case <-ctx.Done():
+		// The question goes on, and counts as one.
+		go func() { <-asked; done() }()
 		return nil, &Refusal{filterv1.StatusUnavailable, fmt.Errorf("%w in time: %w", errUnanswered, ctx.Err())}
 	case result := <-asked:
+		done()
 		answer := result.Val.(introspected)
 		return answer.credential, answer.refusal
 	}

@@ -157,33 +157,59 @@ func (v *KeyVerifier) verify(ctx context.Context, key string) (*Credential, *Ref
 	return c, nil
 }
 
+// keyAnswer is what the authority's answer comes to.
+type keyAnswer struct {
+	credential *Credential
+	refusal    *Refusal
+}
+
 // ask asks the authority, once for all who wait for the same key. One who
 // hangs up does not spoil the answer for the others.
 func (v *KeyVerifier) ask(ctx context.Context, key string, digest [32]byte) (*Credential, *Refusal) {
+	done, err := mayAsk(ctx)
+	if err != nil {
+		return nil, &Refusal{filterv1.StatusUnavailable, err}
+	}
 	forgotten := v.forgotten.Load()
 	// Who comes after a Forget does not join a question from before it.
 	question := string(digest[:]) + strconv.FormatUint(forgotten, 16)
-	result, err, _ := v.asking.Do(question, func() (any, error) {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), v.options.Timeout)
+	detached := context.WithoutCancel(ctx)
+	asked := v.asking.DoChan(question, func() (any, error) {
+		ctx, cancel := context.WithTimeout(detached, v.options.Timeout)
 		defer cancel()
-		return v.options.Authority.VerifyAPIKey(ctx, key)
+		k, err := v.options.Authority.VerifyAPIKey(ctx, key)
+		return v.remember(&k, err, digest, forgotten), nil
 	})
+	select {
+	case <-ctx.Done():
+		// The question goes on, and counts as one.
+		go func() { <-asked; done() }()
+		return nil, &Refusal{filterv1.StatusUnavailable, fmt.Errorf("ask for API key: %w", ctx.Err())}
+	case result := <-asked:
+		done()
+		answer := result.Val.(keyAnswer)
+		return answer.credential, answer.refusal
+	}
+}
+
+// remember keeps an answer, a good one unless Forget was called since it was
+// asked for.
+func (v *KeyVerifier) remember(k *APIKey, err error, digest [32]byte, forgotten uint64) keyAnswer {
 	now := v.options.Now()
 	if errors.Is(err, ErrKeyInvalid) {
 		v.bad.put(digest, struct{}{}, now.UnixNano(), now.Add(v.options.RememberBad).UnixNano())
-		return nil, &Refusal{filterv1.StatusInvalid, err}
+		return keyAnswer{refusal: &Refusal{filterv1.StatusInvalid, err}}
 	}
 	if err != nil {
-		return nil, &Refusal{filterv1.StatusUnavailable, fmt.Errorf("ask for API key: %w", err)}
+		return keyAnswer{refusal: &Refusal{filterv1.StatusUnavailable, fmt.Errorf("ask for API key: %w", err)}}
 	}
-	k := result.(APIKey)
 	// A key that ends while it is remembered is known as one that was good.
 	ends := now.Add(v.options.Remember)
 	c := &Credential{Principal: k.principal(), Digest: digest, revocationID: k.RevocationID}
 	if v.forgotten.Load() == forgotten {
 		v.good.put(digest, c, now.UnixNano(), ends.UnixNano())
 	}
-	return c, nil
+	return keyAnswer{credential: c}
 }
 
 // Forget drops what is remembered of an owner's keys, because what the owner
