@@ -39,7 +39,7 @@ func TestKeysThatNeedAskingLeaveRoom(t *testing.T) {
 	slow := slowAuthority{make(chan struct{}, 1), make(chan struct{})}
 	v := NewKeyVerifier(KeyOptions{Authority: slow})
 	p := &KeyPolicy{}
-	key := func(secret string) string { return keyText(secret) }
+	key := keyText
 	ask := oneAsks{context.Background(), make(chan struct{}, 1)}
 	known, slowly := key("known"), key("slow")
 	go func() { slow.answer <- struct{}{} }()
