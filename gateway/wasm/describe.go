@@ -56,7 +56,7 @@ func (h *Host) Describe(ctx context.Context, binary []byte) (Description, error)
 	if err != nil {
 		return Description{}, err
 	}
-	i, err := f.instantiate(ctx)
+	i, err := f.instantiate(ctx, 0)
 	if err != nil {
 		return Description{}, errors.Join(err, f.abandon(ctx))
 	}

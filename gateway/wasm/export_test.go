@@ -3,7 +3,9 @@ package wasm
 import (
 	"bytes"
 	"context"
+	"runtime"
 	"slices"
+	"time"
 
 	"gatehouse.example/gateway/filter"
 )
@@ -61,6 +63,25 @@ func Instantiate(f filter.Filter) error {
 		i.close()
 	}
 	return err
+}
+
+// ShareAll takes all processors for guests that run on, until the function that
+// it returns gives them back.
+func ShareAll(h *Host) (release func(), ok bool) {
+	n := 0
+	release = func() {
+		for range n {
+			h.shares.Release()
+		}
+	}
+	for range max(1, runtime.GOMAXPROCS(0)/2) {
+		if !h.shares.Acquire(5 * time.Second) {
+			release()
+			return nil, false
+		}
+		n++
+	}
+	return release, true
 }
 
 // Restore puts an instance of f back to its first state, as after a request

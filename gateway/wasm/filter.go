@@ -129,7 +129,7 @@ func (f *wasmFilter) abandon(ctx context.Context) error {
 
 // open starts the first instance and the pool.
 func (f *wasmFilter) open(ctx context.Context, s filter.Spec) error {
-	first, err := f.instantiate(ctx)
+	first, err := f.instantiate(ctx, 0)
 	if err != nil {
 		return err
 	}
@@ -169,9 +169,12 @@ func (f *wasmFilter) probe(first *instance, s filter.Spec) error {
 	return first.start()
 }
 
-// begin makes an instance that is ready for requests.
+// begin makes an instance that is ready for requests. It belongs to the pool,
+// not to one request; so its waiting has an end of its own: fuel bounds what it
+// runs, limits.host_time what it waits for the host, and limits.queue_timeout,
+// which a request may wait for an instance, what it waits for a processor.
 func (f *wasmFilter) begin() (*instance, error) {
-	i, err := f.instantiate(context.Background())
+	i, err := f.instantiate(context.Background(), f.limits.QueueTimeout)
 	if err != nil {
 		return nil, err
 	}
@@ -179,6 +182,7 @@ func (f *wasmFilter) begin() (*instance, error) {
 		i.close()
 		return nil, err
 	}
+	i.Patience = 0
 	return i, nil
 }
 
@@ -244,7 +248,9 @@ func (f *wasmFilter) restore(i *instance) bool {
 	if f.snapshot == nil {
 		return false
 	}
-	f.host.shares.Acquire()
+	if !f.host.shares.Acquire(f.limits.QueueTimeout) {
+		return false
+	}
 	defer f.host.shares.Release()
 	return f.snapshot.restore(i)
 }

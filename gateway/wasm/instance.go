@@ -50,35 +50,34 @@ type instance struct {
 }
 
 // instantiate creates a guest and runs its start function, but not yet
-// gatehouse_start.
-func (f *wasmFilter) instantiate(ctx context.Context) (made *instance, err error) {
+// gatehouse_start. ctx ends it where nobody waits any more, patience its waiting
+// for a processor. What cannot be made leaves nothing.
+func (f *wasmFilter) instantiate(ctx context.Context, patience time.Duration) (made *instance, err error) {
+	in := guest.New(f.shared)
+	in.Request, in.Patience = ctx, patience
+	i := &instance{Instance: in, owner: f}
 	defer func() {
 		// What wazero refuses by panic must not stop the gateway.
 		if r := recover(); r != nil {
-			made, err = nil, fmt.Errorf("instantiate: %v", r)
+			err = fmt.Errorf("instantiate: %v", r)
+		}
+		if err != nil {
+			i.close()
+			made = nil
 		}
 	}()
-	in := guest.New(f.shared)
-	in.Request = ctx
-	i := &instance{Instance: in, owner: f}
 	in.Refuel(f.limits.StartFuel, f.limits.CallDepth)
 	start := experimental.WithMemoryAllocator(in, allocator{limit: f.limits.Memory, refused: &i.memoryRefused})
 	mod, err := f.host.runtime.InstantiateModule(start, f.module.compiled, f.moduleConfig(in))
 	if err != nil {
-		in.Rest()
 		return nil, fmt.Errorf("instantiate: %w", i.trapped(err))
 	}
 	i.module, i.memory = mod, mod.Memory()
 	if err := i.bind(); err != nil {
-		i.close()
 		return nil, err
 	}
 	in.Refuel(f.limits.StartFuel, f.limits.CallDepth)
-	if err := i.initialize(); err != nil {
-		i.close()
-		return nil, err
-	}
-	return i, nil
+	return i, i.initialize()
 }
 
 // moduleConfig is the world of a guest.
@@ -196,6 +195,9 @@ func (i *instance) call(f api.Function) error {
 
 func (i *instance) close() {
 	i.Rest()
+	if i.module == nil {
+		return
+	}
 	// A guest that has ended itself is closed already.
 	_ = i.module.Close(context.Background())
 }

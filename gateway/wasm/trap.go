@@ -19,6 +19,7 @@ const (
 	reasonBody   = "body"
 	reasonTrap   = "trap"
 	reasonGone   = "gone" // the client, while the guest ran
+	reasonBusy   = "busy" // all processors for guests that run on
 )
 
 // trap is a call that ended badly, in one line: what the guest said of it, or
@@ -48,6 +49,8 @@ func (i *instance) trapped(err error) error {
 	switch {
 	case errors.Is(err, guest.ErrGone):
 		return &trap{reason: reasonGone, text: guest.ErrGone.Error(), cause: guest.ErrGone}
+	case errors.Is(err, guest.ErrBusy):
+		return &trap{reason: reasonBusy, text: guest.ErrBusy.Error(), cause: guest.ErrBusy}
 	case spent && i.Phase == guest.Starting:
 		return &trap{reason: reasonFuel, text: fmt.Sprintf("it used up its fuel for starting (%d units): limits.start_fuel", limits.StartFuel)}
 	case spent:

@@ -5,6 +5,7 @@ import (
 
 	filterv1 "gatehouse.example/pluginspec/filter/v1"
 
+	"gatehouse.example/gateway/wasm/capability"
 	"gatehouse.example/gateway/wasm/guest"
 )
 
@@ -20,7 +21,9 @@ func httpCall(in *guest.Instance, mem guest.Memory, stack []uint64) {
 		return
 	}
 	timeout := time.Duration(uint32(stack[2])) * time.Millisecond
-	got, refusal := in.Filter.HTTP.Call(in.HostContext(), nil, request, timeout)
+	var got []byte
+	var refusal *capability.Refusal
+	in.Waiting(func() { got, refusal = in.Filter.HTTP.Call(in.HostContext(), nil, request, timeout) })
 	if refusal != nil {
 		if refusal.Status == filterv1.StatusNotGranted {
 			in.NotGranted(filterv1.GrantHTTP)

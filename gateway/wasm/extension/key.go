@@ -3,6 +3,7 @@ package extension
 import (
 	filterv1 "gatehouse.example/pluginspec/filter/v1"
 
+	"gatehouse.example/gateway/wasm/capability"
 	"gatehouse.example/gateway/wasm/guest"
 )
 
@@ -57,6 +58,8 @@ func keyVerify(in *guest.Instance, mem guest.Memory, stack []uint64) {
 		answer(stack, int32(in.Refuse(filterv1.StatusConflict, "")))
 		return
 	}
-	c, refusal := in.Filter.Keys.Verify(in.HostContext(), policy, key)
+	var c *capability.Credential
+	var refusal *capability.Refusal
+	in.Waiting(func() { c, refusal = in.Filter.Keys.Verify(in.HostContext(), policy, key) })
 	answer(stack, int32(settle(in, ex, c, refusal, "key")))
 }

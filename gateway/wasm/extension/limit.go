@@ -39,7 +39,10 @@ func limitTake(in *guest.Instance, mem guest.Memory, stack []uint64) {
 	policy := in.Limits[handle]
 	result := mem.Bytes(uint32(stack[4]), uint32(policy.Windows()*filterv1.LimitResultSize))
 	var states [filterv1.MaxLimitWindows]capability.Limit
-	status := in.Filter.Limiter.Take(in.HostContext(), policy, key, uint32(stack[3]), states[:policy.Windows()])
+	var status filterv1.Status
+	in.Waiting(func() {
+		status = in.Filter.Limiter.Take(in.HostContext(), policy, key, uint32(stack[3]), states[:policy.Windows()])
+	})
 	if status == filterv1.StatusUnavailable {
 		answer(stack, int32(in.Refuse(status, "the shared store of limits cannot be reached")))
 		return

@@ -11,14 +11,18 @@ import (
 // into the guest. It costs nothing until somebody waits: the deadline is armed
 // by the first Done or Deadline, from which moment on everything that waits
 // within the same call shares what is left of the time.
+//
+// One that nobody has asked anything but Err is used for the next call, too.
+// Who keeps it beyond a host function must therefore have asked for Done,
+// Deadline or a Value, as every derived context with an end of its own does.
 type hostContext struct {
-	guest   *Instance
-	request context.Context
-	limit   time.Duration
+	filter *Filter
+	limit  time.Duration
 
-	mu     sync.Mutex
-	cancel context.CancelFunc
-	armed  atomic.Pointer[context.Context]
+	mu      sync.Mutex
+	request context.Context
+	cancel  context.CancelFunc
+	armed   atomic.Pointer[context.Context]
 }
 
 var _ context.Context = (*hostContext)(nil)
@@ -39,8 +43,19 @@ func (c *hostContext) arm() context.Context {
 		ctx, c.cancel = context.WithCancel(c.request)
 	}
 	c.armed.Store(&ctx)
-	c.guest.unshare()
 	return ctx
+}
+
+// begin makes a context that nobody has asked yet one of this request.
+func (c *hostContext) begin(request context.Context) {
+	if c.armed.Load() != nil {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.armed.Load() == nil {
+		c.request = request
+	}
 }
 
 // current is the context to ask without arming.
@@ -48,6 +63,8 @@ func (c *hostContext) current() context.Context {
 	if armed := c.armed.Load(); armed != nil {
 		return *armed
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	return c.request
 }
 
@@ -61,19 +78,18 @@ func (c *hostContext) Done() <-chan struct{} { return c.arm().Done() }
 func (c *hostContext) Err() error { return c.current().Err() }
 
 // Value implements [context.Context].
-func (c *hostContext) Value(key any) any { return c.current().Value(key) }
+func (c *hostContext) Value(key any) any { return c.arm().Value(key) }
 
 // HostContext is the context of host functions that may wait: it ends with the
 // request, with the call into the guest, and when the call has waited for the
 // host as long as it may (limits.host_time). A host function that has its
-// answer at hand leaves Done and Deadline alone, which allocate.
+// answer at hand leaves Done, Deadline and Value alone, which allocate. What
+// waits for it is run by Waiting.
 func (in *Instance) HostContext() context.Context {
 	if in.waiting == nil {
-		in.waiting = &hostContext{guest: in}
+		in.waiting = &hostContext{filter: in.Filter, limit: in.Filter.HostTime}
 	}
-	if in.waiting.armed.Load() == nil {
-		in.waiting.request, in.waiting.limit = in.Request, in.Filter.HostTime
-	}
+	in.waiting.begin(in.Request)
 	return in.waiting
 }
 

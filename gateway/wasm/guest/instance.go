@@ -87,6 +87,9 @@ type Instance struct {
 	Exchange *exchange.Exchange
 	// Request is the context of the request, for host calls that wait.
 	Request context.Context
+	// Patience bounds how long it waits for a processor, all calls together;
+	// zero does not, and leaves it to Request.
+	Patience time.Duration
 	// Answered is set when apply has answered the request.
 	Answered bool
 
@@ -211,9 +214,8 @@ func (in *Instance) End() {
 		in.Scratch = nil
 	}
 	in.endWait()
-	in.unshare()
+	in.Rest()
 	in.Phase, in.Exchange, in.Request = Idle, nil, in.Context
-	in.HTTPAnswer = nil
 	in.Bodies = [2]Body{}
 	in.HTTPAnswer = nil
 }

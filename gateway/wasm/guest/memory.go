@@ -71,7 +71,7 @@ func Export(ctx context.Context, runtime wazero.Runtime, module string, function
 		b.NewFunctionBuilder().WithGoModuleFunction(api.GoModuleFunc(func(ctx context.Context, mod api.Module, stack []uint64) {
 			in := From(ctx)
 			in.cross()
-			call(in, Memory{mod.Memory(), in}, stack)
+			call(in, NewMemory(in, mod.Memory()), stack)
 		}), f.Params, f.Results).Export(f.Name)
 	}
 	_, err := b.Instantiate(ctx)

@@ -36,9 +36,11 @@ type meter struct {
 	crossings uint32
 	sharing   bool
 	// pausedAt are the units that were burnt at the last pause, rested is how
-	// long the call has rested.
+	// long the call has rested, waited how long the guest has waited for a
+	// processor.
 	pausedAt int64
 	rested   time.Duration
+	waited   time.Duration
 }
 
 // SetCounter gives the instance its module's counter. Until then the host's
@@ -91,20 +93,25 @@ func (in *Instance) Refill() {
 	in.slice(now)
 }
 
-// slice takes what is owed and gives the counter what a slice holds, from what
-// is left of the call's units. Where one was burnt, others have their turn.
+// slice takes what is owed and gives the counter what is left of a slice, from
+// what is left of the call's units. Where a whole one was burnt since the last
+// pause, however often the host was called in between, others have their turn.
 func (in *Instance) slice(now uint64) {
 	m := &in.meter
 	left := fuel.Left(now) + m.kept - m.owed
-	given := min(left, SliceUnits)
+	unpaused := m.units - left - m.pausedAt
+	slices := unpaused / SliceUnits
+	if slices > 0 {
+		m.pausedAt += unpaused
+		unpaused = 0
+	}
+	given := min(left, SliceUnits-unpaused)
 	m.owed, m.kept = 0, left-given
 	m.counter.Set(fuel.SetLeft(now, given))
 	if left < 0 {
 		panic(ErrFuel)
 	}
-	if burnt := m.units - left; burnt-m.pausedAt >= SliceUnits {
-		slices := (burnt - m.pausedAt) / SliceUnits
-		m.pausedAt = burnt
+	if slices > 0 {
 		in.pause(slices)
 	}
 }

@@ -34,8 +34,23 @@ type Shares struct {
 // NewShares returns shares of so many processors.
 func NewShares(processors int) *Shares { return &Shares{processors: make(chan struct{}, processors)} }
 
-// Acquire takes a processor for work that is not a guest's.
-func (s *Shares) Acquire() { s.processors <- struct{}{} }
+// Acquire takes a processor for work that is not a guest's, and reports whether
+// one was free in time.
+func (s *Shares) Acquire(patience time.Duration) bool {
+	select {
+	case s.processors <- struct{}{}:
+		return true
+	default:
+	}
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	select {
+	case s.processors <- struct{}{}:
+		return true
+	case <-timer.C:
+		return false
+	}
+}
 
 // Release gives back what Acquire took.
 func (s *Shares) Release() { <-s.processors }
@@ -48,8 +63,12 @@ func (s *Shares) call() {
 	}
 }
 
-// ErrGone ends a call whose request is over.
-var ErrGone = errors.New("nobody waits for the guest")
+var (
+	// ErrGone ends a call whose request is over.
+	ErrGone = errors.New("nobody waits for the guest")
+	// ErrBusy ends a call that has waited for a processor as long as it may.
+	ErrBusy = errors.New("no processor became free in time: other guests run on")
+)
 
 // pause lets others have the processor after some slices, and ends a call for
 // which nobody waits any more.
@@ -62,12 +81,7 @@ func (in *Instance) pause(slices int64) {
 	case shares == nil:
 		runtime.Gosched()
 	case !m.sharing:
-		select {
-		case shares.processors <- struct{}{}:
-			m.sharing = true
-		case <-in.Request.Done():
-			panic(fmt.Errorf("%w: %w", ErrGone, in.Request.Err()))
-		}
+		in.share()
 	default:
 		// Where nobody else is called nobody has to be let in.
 		rest := min(time.Duration(slices)*restPerSlice, maxRest-m.rested)
@@ -80,13 +94,49 @@ func (in *Instance) pause(slices int64) {
 	}
 }
 
-// unshare gives the processor back at the end of a call, and before it waits.
-func (in *Instance) unshare() {
+// share takes a processor for the rest of the call. Who waits longest is first.
+func (in *Instance) share() {
+	m, shares := &in.meter, in.Filter.Shares
+	select {
+	case shares.processors <- struct{}{}:
+		m.sharing = true
+		return
+	default:
+	}
+	var late <-chan time.Time
+	if in.Patience > 0 {
+		timer := time.NewTimer(in.Patience - m.waited)
+		defer timer.Stop()
+		late = timer.C
+	}
+	begun := time.Now()
+	select {
+	case shares.processors <- struct{}{}:
+		m.sharing = true
+		m.waited += time.Since(begun)
+	case <-in.Request.Done():
+		panic(fmt.Errorf("%w: %w", ErrGone, in.Request.Err()))
+	case <-late:
+		panic(ErrBusy)
+	}
+}
+
+// Waiting runs what may wait for somebody outside: a client's body, another
+// server. A guest that has a processor gives it back meanwhile and takes one
+// again afterwards, so that nobody gets around the others by waiting often.
+func (in *Instance) Waiting(wait func()) {
+	held := in.meter.sharing
+	in.Rest()
+	wait()
+	if held {
+		in.share()
+	}
+}
+
+// Rest gives the processor back that the guest may have, at the end of a call.
+func (in *Instance) Rest() {
 	if in.meter.sharing {
 		in.meter.sharing = false
 		in.Filter.Shares.Release()
 	}
 }
-
-// Rest ends a call into the guest.
-func (in *Instance) Rest() { in.unshare() }

@@ -79,7 +79,12 @@ func buffer(in *guest.Instance, b *exchange.Body) {
 	if in.Phase == guest.Responding && b == &in.Exchange.Request.Body && b.Stream != nil {
 		panic(guest.Trap("the request's body has gone to the upstream: enable buffer_request, and read it in handle_request"))
 	}
-	if err := b.Buffer(in.Filter.MaxBodyBytes); err != nil {
+	if b.Stream == nil {
+		return
+	}
+	var err error
+	in.Waiting(func() { err = b.Buffer(in.Filter.MaxBodyBytes) })
+	if err != nil {
 		panic(fmt.Errorf("read body: %w", err))
 	}
 }

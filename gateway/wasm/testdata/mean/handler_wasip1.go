@@ -47,12 +47,22 @@ func fdWrite(fd int32, vectors unsafe.Pointer, count uint32, written unsafe.Poin
 //go:wasmimport gatehouse_v1 request_snapshot
 func requestSnapshot(p unsafe.Pointer, n uint32) uint32
 
+//go:wasmimport http_handler read_body
+func readBody(kind uint32, p unsafe.Pointer, n uint32) uint64
+
 var (
 	buf    [4096]byte
 	served int
 	hoard  [][]byte
 	large  = make([]byte, 1<<20)
 )
+
+// burn uses several slices of fuel.
+func burn() {
+	for range 50_000 {
+		served++
+	}
+}
 
 func set(name, value string) {
 	setHeaderValue(1, unsafe.Pointer(unsafe.StringData(name)), uint32(len(name)), unsafe.Pointer(unsafe.StringData(value)), uint32(len(value)))
@@ -106,6 +116,11 @@ func handleRequest() uint64 {
 		for {
 			hoard = append(hoard, make([]byte, 1<<20))
 		}
+	case "/burn":
+		burn()
+	case "/slow-body":
+		burn()
+		readBody(0, p, uint32(len(buf)))
 	case "/spin":
 		for {
 		}
