@@ -231,6 +231,7 @@ routes: [{name: ok, match: {path: "/*"}, respond: {status: 200, body: fine}}]
 		{"encoded slash", "GET /a%2fb HTTP/1.1\r\nHost: a\r\n\r\n", "400"},
 		{"NUL", "GET /a%00 HTTP/1.1\r\nHost: a\r\n\r\n", "400"},
 		{"large head", "GET /a HTTP/1.1\r\nHost: a\r\nA: " + strings.Repeat("b", 20<<10) + "\r\n\r\n", "431"},
+		{"many fields", "GET /a HTTP/1.1\r\nHost: a\r\n" + strings.Repeat("a:\r\n", 512) + "\r\n", "431"},
 		{"garbage", "\x16\x03\x01\x00\r\n\r\n", "400"},
 	} {
 		got := g.raw(row.request)

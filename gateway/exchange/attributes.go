@@ -18,5 +18,11 @@ func (e *Exchange) Attributes() iter.Seq2[string, string] {
 	}
 }
 
+// AttributeCount returns how many names have a value.
+func (e *Exchange) AttributeCount() int { return len(e.attributes) }
+
+// DeferredCount returns how many changes of the response's header wait for it.
+func (e *Exchange) DeferredCount() int { return len(e.deferred) }
+
 // Deferred returns the changes of the response's header that wait for it.
 func (e *Exchange) Deferred() iter.Seq[HeaderChange] { return slices.Values(e.deferred) }

@@ -15,12 +15,20 @@ func (h *Header) RemoveConnectionFields() {
 			}
 		}
 	}
+	var many map[string]bool // names that a client chose, in fields that it chose
+	if len(named) > fewFields {
+		many = make(map[string]bool, len(named))
+		for _, name := range named {
+			many[strings.ToLower(name)] = true
+		}
+		named = nil
+	}
 	h.DelFunc(func(f Field) bool {
-		if isConnectionField(f.Name) {
+		if isConnectionField(f.Name) || (many != nil && many[strings.ToLower(f.Name)]) {
 			return true
 		}
 		for _, name := range named {
-			if strings.EqualFold(name, f.Name) {
+			if EqualName(name, f.Name) {
 				return true
 			}
 		}

@@ -50,6 +50,7 @@ type Exchange struct {
 	deferred   []HeaderChange
 	hidden     []string // names of query parameters with credentials
 	scratch    []byte
+	taken      Room
 }
 
 type attribute struct{ name, value string }
@@ -77,7 +78,8 @@ func (e *Exchange) Attribute(name string) (string, bool) {
 	return "", false
 }
 
-// SetAttribute leaves a value for later filters and the access log.
+// SetAttribute leaves a value for later filters and the access log. For what a
+// filter sets, room is taken first.
 func (e *Exchange) SetAttribute(name, value string) {
 	for i := range e.attributes {
 		if e.attributes[i].name == name {
@@ -131,6 +133,7 @@ func (e *Exchange) Reset() {
 	clear(e.deferred)
 	e.deferred = e.deferred[:0]
 	e.hidden = e.hidden[:0]
+	e.taken = Room{}
 }
 
 // Request is the client's request.

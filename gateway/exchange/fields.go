@@ -2,11 +2,15 @@ package exchange
 
 import (
 	"errors"
+	"strconv"
 	"strings"
 )
 
 // ErrField is the cause of every error of [ParseFields].
 var ErrField = errors.New("malformed header")
+
+// ErrTooManyFields is what [ParseFields] returns past [MaxFields].
+var ErrTooManyFields error = fieldError("more than " + strconv.Itoa(MaxFields) + " fields")
 
 type fieldError string
 
@@ -41,6 +45,9 @@ func ParseFields(block string, h *Header) error {
 		}
 		if !ValidFieldValue(value) {
 			return fieldError("field value holds a control byte")
+		}
+		if h.Len() == MaxFields {
+			return ErrTooManyFields
 		}
 		h.Add(name, value)
 	}

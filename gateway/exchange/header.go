@@ -22,7 +22,7 @@ func (h *Header) At(i int) Field { return h.fields[i] }
 // Get returns the first value of name, or "".
 func (h *Header) Get(name string) string {
 	for i := range h.fields {
-		if strings.EqualFold(h.fields[i].Name, name) {
+		if EqualName(h.fields[i].Name, name) {
 			return h.fields[i].Value
 		}
 	}
@@ -32,7 +32,7 @@ func (h *Header) Get(name string) string {
 // Has reports whether there is a field of that name.
 func (h *Header) Has(name string) bool {
 	for i := range h.fields {
-		if strings.EqualFold(h.fields[i].Name, name) {
+		if EqualName(h.fields[i].Name, name) {
 			return true
 		}
 	}
@@ -42,7 +42,7 @@ func (h *Header) Has(name string) bool {
 // Values appends all values of name to dst.
 func (h *Header) Values(dst []string, name string) []string {
 	for i := range h.fields {
-		if strings.EqualFold(h.fields[i].Name, name) {
+		if EqualName(h.fields[i].Name, name) {
 			dst = append(dst, h.fields[i].Value)
 		}
 	}
@@ -55,7 +55,7 @@ func (h *Header) Add(name, value string) { h.fields = append(h.fields, Field{nam
 // Set replaces all fields of name by one, in the place of the first.
 func (h *Header) Set(name, value string) {
 	for i := range h.fields {
-		if strings.EqualFold(h.fields[i].Name, name) {
+		if EqualName(h.fields[i].Name, name) {
 			h.fields[i].Value = value
 			h.del(name, i+1)
 			return
@@ -70,7 +70,7 @@ func (h *Header) Del(name string) { h.del(name, 0) }
 func (h *Header) del(name string, from int) {
 	kept := h.fields[:from]
 	for _, f := range h.fields[from:] {
-		if !strings.EqualFold(f.Name, name) {
+		if !EqualName(f.Name, name) {
 			kept = append(kept, f)
 		}
 	}
@@ -127,10 +127,18 @@ func (c HeaderChange) Apply(h *Header) {
 	}
 }
 
+// maxMergeBytes is how long a list may be that elements are merged into; those
+// of a longer one get a field of their own, which means the same (RFC 9110
+// §5.3).
+const maxMergeBytes = 4 << 10
+
 func (h *Header) merge(name, element string) {
 	for i := range h.fields {
-		if !strings.EqualFold(h.fields[i].Name, name) {
+		if !EqualName(h.fields[i].Name, name) {
 			continue
+		}
+		if len(h.fields[i].Value) > maxMergeBytes {
+			break
 		}
 		for part := range strings.SplitSeq(h.fields[i].Value, ",") {
 			if p := textproto.TrimString(part); p == "*" || strings.EqualFold(p, element) {

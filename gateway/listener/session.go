@@ -35,15 +35,18 @@ type session struct {
 	// body, whatever filters have made of the request (RFC 9112 §6.3).
 	method string
 	body   []byte
-	upload   *requestBody
+	upload *requestBody
 }
 
 func (s *session) serve(fc *fasthttp.RequestCtx) {
 	s.conn = connOf(fc.Conn())
 	if reason, err := s.read(fc); err != nil {
 		status := http.StatusBadRequest
-		if errors.Is(err, errVersion) {
+		switch {
+		case errors.Is(err, errVersion):
 			status = http.StatusHTTPVersionNotSupported
+		case errors.Is(err, exchange.ErrTooManyFields):
+			status, reason = http.StatusRequestHeaderFieldsTooLarge, "head_too_large"
 		}
 		s.listener.options.Rejected(reason)
 		writeProblem(fc, problem.New(status, reason, err.Error()))

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
@@ -43,5 +44,15 @@ func TestFiltersCannotClaimAnIdentity(t *testing.T) {
 				t.Errorf("trailer: %s", diff)
 			}
 		})
+	}
+}
+
+// An upstream's head is small in fields, too: filters look at each.
+func TestUpstreamSendsTooManyFields(t *testing.T) {
+	for count, want := range map[int]error{exchange.MaxFields - 1: nil, exchange.MaxFields: ErrAnswer} {
+		url, _ := script(t, say("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n"+strings.Repeat("a:\r\n", count)+"\r\n"))
+		if _, _, err := forward(newUpstream(t, nil, url), "GET", "", 0); !errors.Is(err, want) {
+			t.Errorf("%d fields and one: %v", count, err)
+		}
 	}
 }

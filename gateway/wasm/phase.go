@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"io"
-	"strings"
 
 	"gatehouse.example/gateway/exchange"
 	"gatehouse.example/gateway/filter"
@@ -36,13 +35,12 @@ func (i *instance) request(ctx context.Context, ex *exchange.Exchange) (answered
 // upstream's.
 func deferResponse(ex *exchange.Exchange) {
 	h := &ex.Response.Header
+	repeats := h.Repeats()
 	for i := range h.Len() {
 		f := h.At(i)
 		op := exchange.HeaderSet
-		for j := range i {
-			if strings.EqualFold(h.At(j).Name, f.Name) {
-				op = exchange.HeaderAdd
-			}
+		if repeats.At(i) {
+			op = exchange.HeaderAdd
 		}
 		ex.DeferResponseHeader(exchange.HeaderChange{Op: op, Name: f.Name, Value: f.Value})
 	}

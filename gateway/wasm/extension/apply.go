@@ -33,7 +33,7 @@ func applyAll(in *guest.Instance, ex *exchange.Exchange, operations []byte) filt
 	var kept [keptOperations]filterv1.Operation
 	r := filterv1.NewReader(operations)
 	rest := r
-	count, replies := 0, 0
+	count, replies, room := 0, 0, exchange.Room{}
 	for ; r.Len() > 0; count++ {
 		o := r.Operation()
 		if !r.OK() || count == maxOperations {
@@ -42,6 +42,11 @@ func applyAll(in *guest.Instance, ex *exchange.Exchange, operations []byte) filt
 		if o.Op == filterv1.OpReply {
 			replies++
 		}
+		// Before its bytes are looked at.
+		if err := takes(&o, &room, ex); err != nil {
+			return in.Refuse(filterv1.StatusTooLarge, fmt.Sprintf("operation %d: %v", count, err))
+		}
+		in.Charge(checkUnits(&o, ex))
 		if status, why := check(in, &o, replies); status == filterv1.StatusNotGranted {
 			return in.NotGranted(why)
 		} else if status != filterv1.StatusOK {
@@ -52,6 +57,9 @@ func applyAll(in *guest.Instance, ex *exchange.Exchange, operations []byte) filt
 			rest = r
 		}
 	}
+	if err := ex.Take(room); err != nil {
+		return in.Refuse(filterv1.StatusTooLarge, err.Error())
+	}
 	for i := range min(count, keptOperations) {
 		perform(in, ex, &kept[i])
 	}
@@ -60,6 +68,49 @@ func applyAll(in *guest.Instance, ex *exchange.Exchange, operations []byte) filt
 		perform(in, ex, &o)
 	}
 	return filterv1.StatusOK
+}
+
+// takes adds to room what o takes of it.
+func takes(o *filterv1.Operation, room *exchange.Room, ex *exchange.Exchange) error {
+	switch o.Op {
+	case filterv1.OpReply:
+		room.ChangeBytes += len(o.Name) // the content type
+	case filterv1.OpSetMethod, filterv1.OpSetURI:
+		room.ChangeBytes += len(o.Name)
+	case filterv1.OpSetAttribute:
+		room.Attributes++
+		room.AttributeBytes += len(o.Name) + len(o.Value)
+	case filterv1.OpRemoveHeader:
+		// It takes nothing, and leaves less.
+	default:
+		room.Changes++
+		room.ChangeBytes += len(o.Name) + len(o.Value)
+	}
+	return ex.Fits(*room)
+}
+
+// Every byte of an operation is looked at by itself, those of a URI several
+// times: what that costs, besides copying.
+const (
+	bytesPerCheckUnit = 2
+	uriUnitsPerByte   = 1
+)
+
+// checkUnits is what check and perform cost.
+func checkUnits(o *filterv1.Operation, ex *exchange.Exchange) int64 {
+	size := int64(len(o.Name) + len(o.Value))
+	scan := int64(1 + len(o.Name)/guest.BytesPerUnit)
+	switch o.Op {
+	case filterv1.OpSetURI:
+		return size * uriUnitsPerByte
+	case filterv1.OpReply:
+		return int64(len(o.Name)) / bytesPerCheckUnit
+	case filterv1.OpSetAttribute:
+		return int64(ex.AttributeCount())
+	case filterv1.OpSetHeader, filterv1.OpAddHeader, filterv1.OpRemoveHeader:
+		return size/bytesPerCheckUnit + scan*int64(ex.Request.Header.Len())
+	}
+	return size/bytesPerCheckUnit + scan*int64(ex.DeferredCount())
 }
 
 // check says whether o may be performed: why not, or the grant that it lacks.

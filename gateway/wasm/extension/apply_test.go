@@ -1,8 +1,11 @@
 package extension
 
 import (
+	"bytes"
 	"log/slog"
 	"reflect"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -14,7 +17,9 @@ import (
 
 func newInstance(grants ...string) *guest.Instance {
 	f := &guest.Filter{Name: "f", Grants: grants, MaxBodyBytes: 1 << 10, Log: guest.NewLog(slog.New(slog.DiscardHandler), 1, time.Now)}
-	return guest.New(f)
+	in := guest.New(f)
+	in.Refuel(1<<40, 1)
+	return in
 }
 
 func op(o filterv1.Op, operands ...string) []byte {
@@ -88,6 +93,44 @@ func TestApplyIsAllOrNone(t *testing.T) {
 		if s := applyAll(in, ex, append(ops, op(filterv1.OpSetMethod, "PUT")...)); s != filterv1.StatusOK || ex.Request.Header.Len() != n || ex.Request.Method != "PUT" {
 			t.Errorf("%d: %s, %d made", n, s, ex.Request.Header.Len())
 		}
+	}
+}
+
+// What filters add to a request is bounded, and a list that adds too much adds
+// nothing.
+func TestApplyHasRoomForSoMuch(t *testing.T) {
+	half := strings.Repeat("v", exchange.MaxChangeBytes/2)
+	for _, row := range []struct {
+		name string
+		one  []byte
+		fits int
+	}{
+		{"header", op(filterv1.OpAddHeader, "X-A", "b"), exchange.MaxChanges},
+		{"bytes of a header", op(filterv1.OpAddHeader, "X", half[1:]), 2},
+		{"response", op(filterv1.OpMergeResponseHeader, "X-A", "b"), exchange.MaxChanges},
+		{"removing of the response", op(filterv1.OpRemoveResponseHeader, "X-A"), exchange.MaxChanges},
+		{"attributes", op(filterv1.OpSetAttribute, "a", "b"), exchange.MaxAttributes},
+		{"bytes of attributes", op(filterv1.OpSetAttribute, "a", half[:exchange.MaxAttributeBytes/2-1]), 2},
+		{"URI", op(filterv1.OpSetURI, "/"+half[1:]), 2},
+		{"method", op(filterv1.OpSetMethod, half), 2},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			in, ex := newInstance(), &exchange.Exchange{}
+			in.Begin(t.Context(), ex)
+			all := bytes.Repeat(row.one, row.fits)
+			if s := applyAll(in, ex, append(slices.Clip(all), row.one...)); s != filterv1.StatusTooLarge || !strings.Contains(in.LastError, "than filters may") {
+				t.Errorf("one too many: %s %s", s, in.LastError)
+			}
+			if ex.Request.Header.Len()+ex.DeferredCount()+ex.AttributeCount() > 0 || ex.Request.Method != "" {
+				t.Error("a part of it was made")
+			}
+			if s := applyAll(in, ex, all); s != filterv1.StatusOK {
+				t.Errorf("what fits: %s %s", s, in.LastError)
+			}
+			if s := applyAll(in, ex, row.one); s != filterv1.StatusTooLarge {
+				t.Errorf("more in another call: %s", s)
+			}
+		})
 	}
 }
 

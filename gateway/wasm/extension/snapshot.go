@@ -11,9 +11,14 @@ import (
 )
 
 func requestSnapshot(in *guest.Instance, mem guest.Memory, stack []uint64) {
-	in.Scratch = appendSnapshot(in.Scratch[:0], in, in.MustExchange())
+	ex := in.MustExchange()
+	in.Charge(int64(ex.Request.Header.Len()) * fieldUnits)
+	in.Scratch = appendSnapshot(in.Scratch[:0], in, ex)
 	answer(stack, int32(mem.Put(uint32(stack[0]), uint32(stack[1]), in.Scratch)))
 }
+
+// fieldUnits is what a field in a snapshot costs, besides its bytes.
+const fieldUnits = 2
 
 // Sizes in a snapshot's encoding.
 const (
@@ -83,7 +88,7 @@ func appendLower(b []byte, s string) []byte {
 	b = appendText(b, s)
 	p := b[len(b)-len(s):]
 	for len(p) >= 8 {
-		binary.LittleEndian.PutUint64(p, lower8(binary.LittleEndian.Uint64(p)))
+		binary.LittleEndian.PutUint64(p, exchange.Lower8(binary.LittleEndian.Uint64(p)))
 		p = p[8:]
 	}
 	for i, c := range p {
@@ -92,17 +97,6 @@ func appendLower(b []byte, s string) []byte {
 		}
 	}
 	return b
-}
-
-// lower8 lowers the case of eight bytes. The high bit of each byte tells: with
-// the first sum those above 'Z', with the second those from 'A' on, of the
-// bytes that are ASCII.
-func lower8(x uint64) uint64 {
-	const ones, high = 0x0101010101010101, 0x8080808080808080
-	low := x &^ high
-	aboveZ := low + (0x7f-'Z')*ones
-	fromA := low + (0x80-'A')*ones
-	return x | (^x&high&(fromA^aboveZ))>>2
 }
 
 func appendURI(b []byte, r *exchange.Request) []byte {

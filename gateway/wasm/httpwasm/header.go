@@ -86,9 +86,11 @@ func getHeaderNames(in *guest.Instance, mem guest.Memory, stack []uint64) {
 		in.Scratch = append(in.Scratch, "host\x00"...)
 		count++
 	}
+	in.Charge(int64(h.Len()) * listUnits)
+	repeats := h.Repeats()
 	for i := range h.Len() {
 		name := h.At(i).Name
-		if !in.Visible(name) || seenBefore(h, i) {
+		if !in.Visible(name) || repeats.At(i) {
 			continue
 		}
 		for j := range len(name) {
@@ -104,14 +106,24 @@ func getHeaderNames(in *guest.Instance, mem guest.Memory, stack []uint64) {
 	stack[0] = list(in, mem, uint32(stack[1]), uint32(stack[2]), count)
 }
 
-func seenBefore(h *exchange.Header, i int) bool {
-	name := h.At(i).Name
-	for j := range i {
-		if strings.EqualFold(h.At(j).Name, name) {
-			return true
-		}
+// listUnits is what a field costs that is listed, scanUnits one whose name is
+// compared: by the length of the name that is looked for.
+const listUnits = 16
+
+func scanUnits(h *exchange.Header, name string) int64 {
+	return int64(h.Len()) * int64(1+len(name)/guest.BytesPerUnit)
+}
+
+// mustRoom takes room for a change, which costs a look at all fields.
+func mustRoom(in *guest.Instance, h *exchange.Header, name, value string) {
+	in.Charge(scanUnits(h, name))
+	mustTake(in, exchange.Room{Changes: 1, ChangeBytes: len(name) + len(value)})
+}
+
+func mustTake(in *guest.Instance, r exchange.Room) {
+	if err := in.Exchange.Take(r); err != nil {
+		panic(guest.Trap(err.Error()))
 	}
-	return false
 }
 
 func getHeaderValues(in *guest.Instance, mem guest.Memory, stack []uint64) {
@@ -128,8 +140,9 @@ func getHeaderValues(in *guest.Instance, mem guest.Memory, stack []uint64) {
 		// As though it were not there; an operator can see that it was asked.
 		in.NotGranted(in.Filter.CredentialGrant(name))
 	default:
+		in.Charge(scanUnits(h, name))
 		for i := range h.Len() {
-			if f := h.At(i); strings.EqualFold(f.Name, name) {
+			if f := h.At(i); exchange.EqualName(f.Name, name) {
 				in.Scratch = append(append(in.Scratch, f.Value...), 0)
 				count++
 			}
@@ -180,6 +193,7 @@ func setHeaderValue(in *guest.Instance, mem guest.Memory, stack []uint64) {
 	h, withHost := mutable(in, uint32(stack[0]))
 	name, value := mustName(in, mem, stack[1], stack[2]), mustValue(in, mem, stack[3], stack[4])
 	mustChange(in, uint32(stack[0]), name)
+	mustRoom(in, h, name, value)
 	if withHost && strings.EqualFold(name, "Host") {
 		setHost(in, value)
 		return
@@ -197,6 +211,7 @@ func addHeaderValue(in *guest.Instance, mem guest.Memory, stack []uint64) {
 	h, withHost := mutable(in, uint32(stack[0]))
 	name, value := mustName(in, mem, stack[1], stack[2]), mustValue(in, mem, stack[3], stack[4])
 	mustChange(in, uint32(stack[0]), name)
+	mustRoom(in, h, name, value)
 	if withHost && strings.EqualFold(name, "Host") {
 		// Filters that copy all fields come here with the value that it has.
 		if !strings.EqualFold(value, in.Exchange.Request.Host) {
@@ -216,5 +231,6 @@ func removeHeader(in *guest.Instance, mem guest.Memory, stack []uint64) {
 	if withHost && strings.EqualFold(name, "Host") {
 		return
 	}
+	in.Charge(scanUnits(h, name))
 	h.Del(name)
 }

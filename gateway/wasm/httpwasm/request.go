@@ -79,6 +79,7 @@ func setMethod(in *guest.Instance, mem guest.Memory, stack []uint64) {
 	if !exchange.ValidFieldName(method) {
 		panic(guest.Trap("the method is not a token"))
 	}
+	mustTake(in, exchange.Room{ChangeBytes: len(method)})
 	in.Exchange.Request.Method = method
 }
 
@@ -100,6 +101,7 @@ func setURI(in *guest.Instance, mem guest.Memory, stack []uint64) {
 	if uri == "" || uri[0] == '?' {
 		uri = "/" + uri
 	}
+	mustTake(in, exchange.Room{ChangeBytes: len(uri)})
 	if err := in.Exchange.Request.SetURI(uri); err != nil {
 		panic(guest.Trap("set_uri: " + err.Error()))
 	}

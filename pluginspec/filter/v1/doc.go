@@ -103,6 +103,11 @@
 // whoever answers, in order. [OpReply] answers the request; handle_request
 // then returns next = 0.
 //
+// All filters of a request together may change header fields 512 times (256 KiB
+// of names and values, what they make of method and URI included), and set
+// attributes 256 times (64 KiB): of a list that goes beyond, nothing is made
+// ([StatusTooLarge]). The functions of http_handler trap there.
+//
 //	limit_policy(json, json_len) → handle
 //
 // Makes a rate limit of one or several windows:
