@@ -30,17 +30,19 @@ func (r *Request) mustBeAsked(op filterv1.Op) {
 	}
 }
 
-func (r *Request) op(op filterv1.Op, operands ...string) {
+func (r *Request) op(op filterv1.Op, name, value string) {
 	r.mustBeAsked(op)
-	r.ops = appendOp(r.ops, op, operands...)
+	r.ops = appendOp(r.ops, op, name, value)
 }
 
-func appendOp(ops []byte, op filterv1.Op, operands ...string) []byte {
-	ops = append(ops, byte(op))
-	for _, s := range operands {
-		ops = filterv1.AppendString(ops, s)
-	}
-	return ops
+// op1 is op for an operation of one operand.
+func (r *Request) op1(op filterv1.Op, operand string) {
+	r.mustBeAsked(op)
+	r.ops = filterv1.AppendString(append(r.ops, byte(op)), operand)
+}
+
+func appendOp(ops []byte, op filterv1.Op, name, value string) []byte {
+	return filterv1.AppendString(filterv1.AppendString(append(ops, byte(op)), name), value)
 }
 
 // SetHeader replaces a request header field.
@@ -50,15 +52,15 @@ func (r *Request) SetHeader(name, value string) { r.op(filterv1.OpSetHeader, nam
 func (r *Request) AddHeader(name, value string) { r.op(filterv1.OpAddHeader, name, value) }
 
 // RemoveHeader removes a request header field.
-func (r *Request) RemoveHeader(name string) { r.op(filterv1.OpRemoveHeader, name) }
+func (r *Request) RemoveHeader(name string) { r.op1(filterv1.OpRemoveHeader, name) }
 
 // SetMethod changes the method. The gateway checks what the request then needs
 // as well.
-func (r *Request) SetMethod(method string) { r.op(filterv1.OpSetMethod, method) }
+func (r *Request) SetMethod(method string) { r.op1(filterv1.OpSetMethod, method) }
 
 // SetURI changes path and query, in origin form. The gateway checks what the
 // request then needs as well.
-func (r *Request) SetURI(uri string) { r.op(filterv1.OpSetURI, uri) }
+func (r *Request) SetURI(uri string) { r.op1(filterv1.OpSetURI, uri) }
 
 // SetAttribute leaves a value for later filters and the access log.
 func (r *Request) SetAttribute(name, value string) { r.op(filterv1.OpSetAttribute, name, value) }
@@ -85,7 +87,7 @@ func (r *Request) AddResponseHeader(name, value string) {
 
 // RemoveResponseHeader removes a field from the response.
 func (r *Request) RemoveResponseHeader(name string) {
-	r.op(filterv1.OpRemoveResponseHeader, name)
+	r.op1(filterv1.OpRemoveResponseHeader, name)
 }
 
 // MergeResponseHeader adds an element to a list in the response's header

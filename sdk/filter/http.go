@@ -12,7 +12,7 @@ import (
 // those under http.allow. The client waits meanwhile, and the instance serves
 // no other request, so ask rarely and keep answers in a [KV].
 type HTTP struct {
-	host            host.Host
+	host            host.Caller
 	request, answer []byte
 }
 

@@ -21,15 +21,15 @@ func Start(h host.Host, r *Registration) (*Instance, error) {
 		config = make([]byte, n)
 		n = h.Config(config)
 	}
-	setup := &Setup{host: h}
+	setup := &Setup{host: host.CallerOf(h)}
 	handler, err := r.start(setup, config[:n])
 	if err != nil {
 		return nil, err
 	}
 	return &Instance{
 		handler:  handler,
-		request:  newRequest(h),
-		response: &Response{host: h, setup: setup, buf: make([]byte, 1<<10)},
+		request:  newRequest(setup.host),
+		response: &Response{host: setup.host, setup: setup, buf: make([]byte, 1<<10)},
 	}, nil
 }
 

@@ -19,7 +19,7 @@ const StatusBadArgument = filterv1.StatusBadArgument
 //
 // Its methods allocate nothing once their buffers have grown.
 type KV struct {
-	host  host.Host
+	host  host.Caller
 	value []byte
 	key   []byte
 }

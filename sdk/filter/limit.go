@@ -45,7 +45,7 @@ type LimitPolicy struct {
 // Limit is a rate limit, counted by the gateway over all instances of the
 // filter and all connections. Its zero value allows nothing.
 type Limit struct {
-	host   host.Host
+	host   host.Caller
 	policy int32
 	most   uint32
 	result []byte
@@ -174,7 +174,7 @@ type Taken struct {
 // cannot be reached and the policy denies then. cost 0 only looks. It allocates
 // nothing.
 func (l *Limit) Take(key []byte, cost uint32) Status {
-	if l.host == nil {
+	if l.result == nil {
 		return StatusLimited
 	}
 	status := l.host.LimitTake(l.policy, key, cost, l.result)

@@ -67,6 +67,7 @@ func (l *Limit) Announce(r *Request, partition []byte) {
 	if len(l.fields.states) == 0 {
 		return
 	}
+	r.mustBeAsked(filterv1.OpSetResponseHeader)
 	begun := r.host.Attribute(filterv1.AttributeLimitFields, nil) >= 0
 	var sum []byte
 	if len(partition) == 0 {

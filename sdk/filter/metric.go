@@ -8,7 +8,7 @@ import (
 // Counter counts what operators should see: it is
 // gatehouse_filter_custom_total{filter, name} among the gateway's metrics.
 type Counter struct {
-	host host.Host
+	host host.Caller
 	name string
 }
 

@@ -10,7 +10,7 @@ import (
 // buffer_response is enabled"). Header fields that do not depend on the response
 // need neither: see [Request.SetResponseHeader].
 type Response struct {
-	host  host.Host
+	host  host.Caller
 	setup *Setup
 	// Failed is true where the upstream could not be reached.
 	Failed bool

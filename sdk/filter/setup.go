@@ -21,7 +21,7 @@ import (
 // name, which is [LimitPolicy.Field]. What is wrong with no field begins with
 // the kind of the policy: "key policy: not granted: key".
 type Setup struct {
-	host            host.Host
+	host            host.Caller
 	buffersResponse bool
 }
 
