@@ -21,7 +21,7 @@ import (
 func TestTCK(t *testing.T) {
 	backend := tck.StartBackend("127.0.0.1:0")
 	t.Cleanup(backend.Close)
-	g := startWasm(t, `filters: {tck: {module: "file:`+guestFile(t, "tck", tck.GuestWASM)+`", grants: [body.request]}}
+	g := startWasm(t, `filters: {tck: {module: "file:`+guestFile(t, "tck", tck.GuestWASM)+`", grants: [body]}}
 upstreams: {backend: {targets: ["`+backend.URL+`"]}}
 routes: [{name: all, match: {path: "/*"}, filters: [tck], upstream: backend}]
 `)

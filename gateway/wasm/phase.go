@@ -5,6 +5,8 @@ import (
 	"context"
 	"io"
 
+	filterv1 "gatehouse.example/pluginspec/filter/v1"
+
 	"gatehouse.example/gateway/exchange"
 	"gatehouse.example/gateway/filter"
 )
@@ -25,7 +27,13 @@ func (i *instance) request(ctx context.Context, ex *exchange.Exchange) (answered
 		}
 		return true, nil
 	}
-	i.early = ex.Response.Body.Bytes
+	if i.early = ex.Response.Body.Bytes; len(i.early) > 0 && !i.Filter.Granted(filterv1.GrantResponseBody) {
+		// As an answer of its own it would have needed no grant.
+		i.early = nil
+		i.NotGranted(filterv1.GrantResponseBody)
+		return false, &trap{reason: reasonABI, text: "write_body of the response, and then the next handler, needs the grant " +
+			filterv1.GrantResponseBody + ": add it under grants"}
+	}
 	deferResponse(ex)
 	return false, nil
 }
@@ -50,13 +58,19 @@ func deferResponse(ex *exchange.Exchange) {
 	ex.Response.Body = exchange.Body{}
 }
 
+// bodyFields are those by which a client would recognize or check the body as
+// the upstream has made it.
+var bodyFields = [...]string{"Content-Length", "ETag", "Digest", "Content-Digest", "Repr-Digest", "Content-MD5"}
+
 // prepend puts what the guest has written early before the body of the
 // response, as hosts do that send as they go.
 func prepend(early []byte, r *exchange.Response) {
 	if len(early) == 0 {
 		return
 	}
-	r.Header.Del("Content-Length")
+	for _, name := range &bodyFields {
+		r.Header.Del(name)
+	}
 	b := &r.Body
 	if b.Stream == nil {
 		b.SetBytes(append(early, b.Bytes...))
@@ -99,6 +113,7 @@ func (i *instance) usage() filter.Usage {
 
 // Release implements [filter.ResponsePhase].
 func (i *instance) Release() {
+	i.early = nil
 	i.End()
 	i.owner.pool.release(i)
 }

@@ -91,6 +91,8 @@ func handleRequest() uint64 {
 		return 7<<32 | 1
 	case "read":
 		set(1, "X-Length", string(rune('0'+len(body(0)))))
+	case "early":
+		write(1, "early, ")
 	case "late":
 		return 9<<32 | 1
 	}
