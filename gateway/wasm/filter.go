@@ -137,13 +137,15 @@ func (f *wasmFilter) open(ctx context.Context, s filter.Spec) error {
 		first.close()
 		return err
 	}
+	f.shared.KV.Resize(f.limits.KV)
 	f.features = first.BaseFeatures
 	if f.restorable() {
 		f.snapshot = first.takeSnapshot()
 	}
 	if f.limits.Instances <= 0 {
-		f.limits.Instances = defaultInstances(f.about.ResponsePhase)
+		f.limits.Instances = defaultInstances(f.about.ResponsePhase, f.shared.Asks())
 	}
+	f.shared.Questions = guest.NewQuestions(max(1, f.limits.Instances/2))
 	f.pool = newPool(f.limits.Instances, f.limits.Queue, f.limits.QueueTimeout, f.begin, f.drained)
 	f.pool.total = 1
 	f.host.metrics.enter(f.name, f.pool)

@@ -47,9 +47,10 @@ type Options struct {
 	// Keys verifies API keys; nil likewise.
 	Keys capability.Keys
 	// Limits are used where a filter's own are zero. Zero fields mean the
-	// constants above, and twice as many instances as CPUs (at least four), or
-	// eight times for a filter with a response phase, which keeps its instance
-	// while the upstream works.
+	// constants above, and twice as many instances as CPUs (at least four); four
+	// times that for a filter with a response phase, which keeps its instance
+	// while the upstream works, and eight times for one that is granted jwt, key
+	// or http, which may wait for other servers.
 	Limits filter.Limits
 	// OutboundTLS holds further authorities for http_call; nil trusts the
 	// system's.

@@ -70,10 +70,15 @@ func defaultLimits() filter.Limits {
 }
 
 // defaultInstances is how many instances a filter may have that says nothing:
-// enough for all CPUs, and more where an instance waits for the upstream.
-func defaultInstances(responsePhase bool) int {
+// enough for all CPUs, more where an instance waits for the upstream, and most
+// where it waits for other servers, as long as limits.host_time. They are made
+// on demand, and those that nobody needs go again.
+func defaultInstances(responsePhase, asks bool) int {
 	n := max(4, 2*runtime.GOMAXPROCS(0))
-	if responsePhase {
+	switch {
+	case asks:
+		n *= 8
+	case responsePhase:
 		n *= 4
 	}
 	return n

@@ -56,6 +56,8 @@ type Filter struct {
 	Keys capability.Keys
 	// KeyFields are the fields in which filters of this host look for API keys.
 	KeyFields *KeyFields
+	// hidden are those that it hides for this one.
+	hidden []string
 	// KV is what the filter remembers; nil refuses.
 	KV *capability.KV
 	// Counters are those that the filter makes; nil refuses.
@@ -66,6 +68,9 @@ type Filter struct {
 	MaxBodyBytes int64
 	// Shares are the processors for guests that run on; nil does not bound them.
 	Shares *Shares
+	// Questions bound the instances that wait for word on a credential; nil does
+	// not.
+	Questions *Questions
 	// HostTime bounds all waiting of one call into the guest; zero does not.
 	HostTime time.Duration
 }
