@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"gatehouse.example/gateway/filter"
+	"gatehouse.example/gateway/wasm"
 	"gatehouse.example/gateway/wasm/capability"
 )
 
@@ -48,6 +50,36 @@ func TestAPIKeyGoesNoFurther(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// A header of keys is hidden from others for as long as a filter that has
+// started looks there, over reloads.
+func TestAPIKeyHeaderIsHiddenWhileItIsUsed(t *testing.T) {
+	b := newBench(t)
+	build := func(config string) filter.Filter {
+		f, err := b.host.Build(t.Context(), spec("apikey", config, "key"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return f
+	}
+	end := func(f filter.Filter) {
+		if err := f.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+	// The policy is made before the quota is looked at.
+	if _, err := b.host.Build(t.Context(), spec("apikey", `{"header":"X-Shop-Key","quota":[{"rate":1}],"store":"redis"}`, "key")); err == nil || wasm.Hides(b.host, "X-Shop-Key") {
+		t.Errorf("a filter that does not start hides its header: %v", err)
+	}
+	old := build(`{"header":"X-Shop-Key"}`)
+	reloaded := build(`{"header":"x-shop-key"}`)
+	if end(old); !wasm.Hides(b.host, "X-Shop-Key") {
+		t.Error("seen after a reload")
+	}
+	if end(reloaded); wasm.Hides(b.host, "X-Shop-Key") {
+		t.Error("hidden when the filter is gone")
 	}
 }
 

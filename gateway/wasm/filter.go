@@ -12,6 +12,7 @@ import (
 
 	"gatehouse.example/gateway/exchange"
 	"gatehouse.example/gateway/filter"
+	"gatehouse.example/gateway/wasm/capability"
 	"gatehouse.example/gateway/wasm/guest"
 	"gatehouse.example/gateway/wasm/httpwasm"
 )
@@ -31,8 +32,11 @@ type wasmFilter struct {
 	features uint32
 	// snapshot is what instances are put back to; nil where they cannot.
 	snapshot *snapshot
-	pool     *pool
-	metrics  filterMetrics
+	// limited are the first instance's limits: what they have counted lives as
+	// long as the filter, though all instances may fail at a time.
+	limited []*capability.LimitPolicy
+	pool    *pool
+	metrics filterMetrics
 	// failures takes what goes wrong with the filter, once a second at most.
 	failures *guest.Log
 }
@@ -124,6 +128,7 @@ func expandGrants(grants []string) []string {
 // abandon frees a filter that never came to have a pool.
 func (f *wasmFilter) abandon(ctx context.Context) error {
 	closeFolders(f.folders)
+	f.shared.ShowKeys()
 	return f.host.releaseModule(ctx, f.module)
 }
 
@@ -137,6 +142,12 @@ func (f *wasmFilter) open(ctx context.Context, s filter.Spec) error {
 		first.close()
 		return err
 	}
+	// Not before it has started: what fails to start hides nothing.
+	if err := f.shared.HideKeys(first.Keys); err != nil {
+		first.close()
+		return fmt.Errorf("key_policy: %w", err)
+	}
+	f.limited = first.Limits
 	f.shared.KV.Resize(f.limits.KV)
 	f.features = first.BaseFeatures
 	if f.restorable() {

@@ -12,7 +12,7 @@ type services struct {
 	kv       *capability.KVStores
 	counters *capability.CounterSets
 	http     *capability.HTTPCallers
-	// keyFields outlive filters: a header that held keys may hold them still.
+	// keyFields are those of all filters that live.
 	keyFields *guest.KeyFields
 }
 

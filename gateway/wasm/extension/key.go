@@ -22,7 +22,6 @@ func keyPolicy(in *guest.Instance, mem guest.Memory, stack []uint64) {
 			refuseHandle(stack, in.Refuse(filterv1.StatusBadArgument, err.Error()))
 			return
 		}
-		in.Filter.KeyFields.Add(p.Header)
 		in.Keys = append(in.Keys, p)
 		answer(stack, int32(len(in.Keys)-1))
 	}

@@ -1,12 +1,16 @@
 package guest
 
 import (
+	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 
 	filterv1 "gatehouse.example/pluginspec/filter/v1"
+
+	"gatehouse.example/gateway/wasm/capability"
 )
 
 // CredentialGrant returns the grant without which a header field is hidden,
@@ -38,7 +42,8 @@ func CredentialGrant(name string) string {
 	return ""
 }
 
-// maxKeyFields bounds how many fields are hidden as places of API keys.
+// maxKeyFields bounds how many fields are hidden as places of API keys, those of
+// all filters together: every field of every request is compared with them.
 const maxKeyFields = 64
 
 // KeyFields are the header fields in which filters of one host look for API
@@ -46,26 +51,50 @@ const maxKeyFields = 64
 // whichever of them runs first. It is safe for concurrent use; the zero value
 // is empty. A nil one stays so.
 type KeyFields struct {
-	mu    sync.Mutex
+	mu sync.Mutex
+	// uses counts the filters that look into a field, by its name in lower case.
+	uses  map[string]int
 	names atomic.Pointer[[]string]
 }
 
-// Add hides a field from now on, until the host is closed: what held keys once
-// may hold them still. "" and what is hidden anyway are left out.
-func (k *KeyFields) Add(name string) {
-	if k == nil || name == "" || CredentialGrant(name) != "" || k.has(name) {
-		return
-	}
+// hold hides fields until they are released. It hides all or none.
+func (k *KeyFields) hold(names []string) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	var names []string
-	if old := k.names.Load(); old != nil {
-		names = *old
+	if k.uses == nil {
+		k.uses = make(map[string]int)
 	}
-	if !k.has(name) && len(names) < maxKeyFields {
-		names = append(slices.Clip(names), name)
-		k.names.Store(&names)
+	room := maxKeyFields - len(k.uses)
+	for _, name := range names {
+		if k.uses[name] > 0 {
+			continue
+		}
+		if room--; room < 0 {
+			return fmt.Errorf("header: %s cannot be hidden from other filters: there are %d headers of keys already, which is all there may be; use one that another filter uses, or X-API-Key", name, maxKeyFields)
+		}
 	}
+	for _, name := range names {
+		k.uses[name]++
+	}
+	k.publish()
+	return nil
+}
+
+// release ends what hold began.
+func (k *KeyFields) release(names []string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, name := range names {
+		if k.uses[name]--; k.uses[name] <= 0 {
+			delete(k.uses, name)
+		}
+	}
+	k.publish()
+}
+
+func (k *KeyFields) publish() {
+	names := slices.Collect(maps.Keys(k.uses))
+	k.names.Store(&names)
 }
 
 func (k *KeyFields) has(name string) bool {
@@ -82,6 +111,45 @@ func (k *KeyFields) has(name string) bool {
 		}
 	}
 	return false
+}
+
+// HideKeys hides the header fields of a filter's key policies from all filters
+// that may not see keys, until ShowKeys. A field counts only where the operator
+// has named it in the filter's configuration: no filter hides what it likes
+// from others.
+//
+// It is called once, before the filter's first request.
+//
+// # Errors
+//
+// That there are too many such fields.
+func (f *Filter) HideKeys(policies []*capability.KeyPolicy) error {
+	if f.KeyFields == nil {
+		return nil
+	}
+	var names []string
+	for _, p := range policies {
+		name := p.HiddenHeader(f.Config)
+		if name != "" && CredentialGrant(name) == "" && !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	if len(names) == 0 {
+		return nil
+	}
+	if err := f.KeyFields.hold(names); err != nil {
+		return err
+	}
+	f.hidden = names
+	return nil
+}
+
+// ShowKeys ends what HideKeys has begun, when the filter is gone.
+func (f *Filter) ShowKeys() {
+	if len(f.hidden) > 0 {
+		f.KeyFields.release(f.hidden)
+		f.hidden = nil
+	}
 }
 
 // CredentialGrant is [CredentialGrant], and knows where filters look for keys.

@@ -2,10 +2,13 @@ package guest
 
 import (
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 
 	filterv1 "gatehouse.example/pluginspec/filter/v1"
+
+	"gatehouse.example/gateway/wasm/capability"
 )
 
 func TestVisibilityFollowsGrants(t *testing.T) {
@@ -38,29 +41,85 @@ func TestVisibilityFollowsGrants(t *testing.T) {
 
 func TestKeyFieldsAreHidden(t *testing.T) {
 	fields := &KeyFields{}
+	keys := func(config string, headers ...string) (f *Filter, err error) {
+		f = &Filter{KeyFields: fields, Config: []byte(config)}
+		var policies []*capability.KeyPolicy
+		for _, h := range headers {
+			policies = append(policies, &capability.KeyPolicy{Header: h})
+		}
+		return f, f.HideKeys(policies)
+	}
 	plain := &Instance{Filter: &Filter{KeyFields: fields}}
 	granted := &Instance{Filter: &Filter{KeyFields: fields, Grants: []string{filterv1.GrantAuthorization}}}
-	if !plain.Visible("X-Shop-Key") {
-		t.Error("hidden before a filter looks for keys there")
+	visible := func() (names string) {
+		for _, name := range []string{"X-Shop-Key", "X-Other-Key", "X-Made-Up", "X-Shop-Keys"} {
+			if plain.Visible(name) {
+				names += name + " "
+			}
+		}
+		return names
 	}
+	const config = `{"places":[{"header":"x-shop-KEY"},"X-Other-Key"],"X-Made-Up":1,"n":["X-API-Key"]}`
+	first, err := keys(config, "X-Shop-Key", "x-shop-key", "", "X-Other-Key", "X-Made-Up", "X-API-Key")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := visible(); got != "X-Made-Up X-Shop-Keys " || plain.Changeable("x-OTHER-key") || !granted.Visible("X-Shop-Key") {
+		t.Errorf("visible: %s", got)
+	}
+	second, err := keys(`{"header":"X-Shop-Key"}`, "X-Shop-Key")
+	if err != nil {
+		t.Fatal(err)
+	}
+	first.ShowKeys()
+	first.ShowKeys()
+	if got := visible(); got != "X-Other-Key X-Made-Up X-Shop-Keys " {
+		t.Errorf("after the first filter: %s", got)
+	}
+	second.ShowKeys()
+	if got := visible(); got != "X-Shop-Key X-Other-Key X-Made-Up X-Shop-Keys " {
+		t.Errorf("after both: %s", got)
+	}
+	// Of other filters' headers it hides none, by whatever name it asks.
+	for _, config := range []string{``, `{`, `{"header":"X-Shop-Keys"}`, `"X-Shop-Key "`} {
+		if f, err := keys(config, "X-Shop-Key"); err != nil || visible() == "" || !plain.Visible("X-Shop-Key") {
+			t.Errorf("%s: hidden, %v, %v", config, f.hidden, err)
+		}
+	}
+	if err := (&Filter{}).HideKeys([]*capability.KeyPolicy{{Header: "X"}}); err != nil {
+		t.Error(err)
+	}
+}
+
+// Where there are too many, the filter is told, rather than that its key is
+// seen by all.
+func TestKeyFieldsAreBounded(t *testing.T) {
+	fields := &KeyFields{}
 	var wg sync.WaitGroup
-	for _, name := range []string{"X-Shop-Key", "x-shop-key", "", "X-Other-Key", "X-API-Key"} {
-		wg.Go(func() { fields.Add(name) })
+	filters := make([]*Filter, maxKeyFields+1)
+	hide := func(i int) error {
+		name := fmt.Sprint("X-", i)
+		filters[i] = &Filter{KeyFields: fields, Config: fmt.Appendf(nil, "[%q]", name)}
+		return filters[i].HideKeys([]*capability.KeyPolicy{{Header: name}})
+	}
+	for i := range maxKeyFields {
+		wg.Go(func() {
+			if err := hide(i); err != nil {
+				t.Error(err)
+			}
+		})
 	}
 	wg.Wait()
-	if plain.Visible("x-shop-KEY") || plain.Changeable("X-Other-Key") || !granted.Visible("X-Shop-Key") || !plain.Visible("X-Shop-Keys") {
-		t.Error("the places of keys are not hidden, or others are")
+	if err := hide(maxKeyFields); err == nil || !strings.Contains(err.Error(), "header: x-64 cannot be hidden") {
+		t.Errorf("one more: %v", err)
 	}
-	if n := len(*fields.names.Load()); n != 2 {
-		t.Errorf("%d names kept", n)
+	if err := hide(0); err != nil {
+		t.Errorf("one that is hidden already: %v", err)
 	}
-	for i := range 2 * maxKeyFields {
-		fields.Add(fmt.Sprint("X-", i))
+	filters[1].ShowKeys()
+	if err := hide(maxKeyFields); err != nil {
+		t.Errorf("where another has gone: %v", err)
 	}
-	if n := len(*fields.names.Load()); n != maxKeyFields {
-		t.Errorf("%d names kept", n)
-	}
-	(*KeyFields)(nil).Add("X")
 }
 
 func BenchmarkVisible(b *testing.B) {
