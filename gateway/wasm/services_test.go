@@ -120,6 +120,26 @@ func TestKVSurvivesReload(t *testing.T) {
 	}
 }
 
+// TestRefusedReloadTakesNothing: a filter that does not start leaves the running
+// one all that it remembers.
+func TestRefusedReloadTakesNothing(t *testing.T) {
+	b := newBench(t)
+	f := b.servicesFilter(t, "services", nil, "kv")
+	order(t, f, "put", "X-Key", "a", "X-Value", "x", "X-Value-Bytes", "5000")
+	s := spec("services", `{"wrong":1}`, "kv")
+	s.Limits.KV = 200
+	if _, err := b.host.Build(t.Context(), s); err == nil {
+		t.Fatal("built")
+	}
+	if got := order(t, f, "get", "X-Key", "a").Response.Header.Get("X-Status"); got != "ok" {
+		t.Errorf("after a refused reload: %s", got)
+	}
+	b.servicesFilter(t, "services", func(s *filter.Spec) { s.Limits.KV = 200 }, "kv")
+	if got := order(t, f, "get", "X-Key", "a").Response.Header.Get("X-Status"); got != "absent" {
+		t.Errorf("after a reload: %s", got)
+	}
+}
+
 func TestServicesNeedGrants(t *testing.T) {
 	registry := prometheus.NewRegistry()
 	b := newBench(t, func(o *wasm.Options) { o.Registry = registry })

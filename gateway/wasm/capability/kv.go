@@ -34,16 +34,13 @@ func NewKVStores(now func() time.Time) *KVStores {
 	return &KVStores{now: now, stores: make(map[string]weak.Pointer[KV])}
 }
 
-// Of returns the store of a filter, of at most maxBytes from now on; zero means
-// DefaultKVBytes.
+// Of returns the store of a filter. Where there is none yet, it is made, of at
+// most maxBytes; zero means DefaultKVBytes. One that is there keeps its bound
+// until [KV.Resize].
 func (s *KVStores) Of(filter string, maxBytes int64) *KV {
-	if maxBytes <= 0 {
-		maxBytes = DefaultKVBytes
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if kv := s.stores[filter].Value(); kv != nil {
-		kv.resize(maxBytes)
 		return kv
 	}
 	for name, p := range s.stores {
@@ -74,7 +71,14 @@ type KV struct {
 }
 
 func newKV(maxBytes int64, now func() time.Time) *KV {
-	return &KV{now: now, start: now(), maxBytes: maxBytes, entries: make(map[string]*kvEntry)}
+	return &KV{now: now, start: now(), maxBytes: kvBytes(maxBytes), entries: make(map[string]*kvEntry)}
+}
+
+func kvBytes(maxBytes int64) int64 {
+	if maxBytes <= 0 {
+		return DefaultKVBytes
+	}
+	return maxBytes
 }
 
 type kvEntry struct {
@@ -265,11 +269,13 @@ func (kv *KV) makeRoom(limit, now int64) {
 	}
 }
 
-func (kv *KV) resize(maxBytes int64) {
+// Resize bounds the store from now on; zero means DefaultKVBytes. What does not
+// fit is forgotten.
+func (kv *KV) Resize(maxBytes int64) {
 	kv.mu.Lock()
 	defer kv.mu.Unlock()
-	kv.maxBytes = maxBytes
-	kv.makeRoom(maxBytes, kv.clock())
+	kv.maxBytes = kvBytes(maxBytes)
+	kv.makeRoom(kv.maxBytes, kv.clock())
 }
 
 // kvOrder is a heap of entries: what ends first is first, then what was

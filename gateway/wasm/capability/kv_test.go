@@ -168,6 +168,10 @@ func TestKVBelongsToTheFiltersName(t *testing.T) {
 	old.Put([]byte("a"), []byte("one"), 0)
 	old.Put([]byte("b"), make([]byte, 500), 0)
 	again := stores.Of("f", 200)
+	if _, ok := again.Get(nil, []byte("b")); !ok {
+		t.Error("to look at the store is enough to make it smaller")
+	}
+	again.Resize(200)
 	if v, ok := again.Get(nil, []byte("b")); ok {
 		t.Errorf("a smaller bound leaves %d bytes", len(v))
 	}
