@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/sync/singleflight"
 
 	filterv1 "gatehouse.example/pluginspec/filter/v1"
@@ -173,7 +174,9 @@ func (v *KeyVerifier) ask(ctx context.Context, key string, digest [32]byte) (*Cr
 	forgotten := v.forgotten.Load()
 	// Who comes after a Forget does not join a question from before it.
 	question := string(digest[:]) + strconv.FormatUint(forgotten, 16)
-	detached := context.WithoutCancel(ctx)
+	// The question may outlive the call, and so do connections that are made for
+	// it: they have the trace of ctx, and nothing else of it.
+	detached := trace.ContextWithSpanContext(context.Background(), trace.SpanContextFromContext(ctx))
 	asked := v.asking.DoChan(question, func() (any, error) {
 		ctx, cancel := context.WithTimeout(detached, v.options.Timeout)
 		defer cancel()

@@ -1,7 +1,6 @@
 package capability
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -46,8 +45,8 @@ func notForKey(header string) bool {
 // The name of the value that is wrong, and what it should be.
 func (v *KeyVerifier) Policy(text []byte) (*KeyPolicy, error) {
 	p := &KeyPolicy{}
-	if err := json.Unmarshal(text, p); err != nil {
-		return nil, fmt.Errorf("read policy: %w", err)
+	if err := decodePolicy(text, p); err != nil {
+		return nil, err
 	}
 	switch {
 	case p.Header == "" && p.Cookie == "" && p.Query == "":

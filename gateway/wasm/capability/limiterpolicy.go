@@ -2,7 +2,6 @@ package capability
 
 import (
 	"crypto/sha256"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -74,8 +73,8 @@ type limitText struct {
 // The path of the value that is wrong within the policy, and what it should be.
 func (l *Limiter) Policy(filter string, text []byte) (*LimitPolicy, error) {
 	var in limitText
-	if err := json.Unmarshal(text, &in); err != nil {
-		return nil, fmt.Errorf("read policy: %w", err)
+	if err := decodePolicy(text, &in); err != nil {
+		return nil, err
 	}
 	if n := len(in.Windows); n < 1 || n > filterv1.MaxLimitWindows {
 		return nil, fmt.Errorf("windows: want 1 to %d, have %d", filterv1.MaxLimitWindows, n)
