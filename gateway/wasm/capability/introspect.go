@@ -137,17 +137,18 @@ func (v *TokenVerifier) introspect(ctx context.Context, p *TokenPolicy, i *token
 
 // ask sends one question. The error holds no part of token and secret.
 func (i *introspector) ask(ctx context.Context, token string) ([]byte, error) {
-	select {
-	case i.slots <- struct{}{}:
-		defer func() { <-i.slots }()
-	case <-ctx.Done():
-		return nil, fmt.Errorf("%w: %d questions are under way", errUnanswered, maxQuestions)
-	}
 	i.mu.Lock()
 	early := i.now().Before(i.notUntil)
 	i.mu.Unlock()
 	if early {
 		return nil, fmt.Errorf("%w: %s failed just now", errUnanswered, i.endpoint)
+	}
+	// Nobody stands in line: made-up tokens would fill it.
+	select {
+	case i.slots <- struct{}{}:
+		defer func() { <-i.slots }()
+	default:
+		return nil, fmt.Errorf("%w: %d questions are under way", errUnanswered, maxQuestions)
 	}
 	answer, err := i.post(ctx, token)
 	i.mu.Lock()

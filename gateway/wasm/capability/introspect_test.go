@@ -212,13 +212,16 @@ func TestQuestionsAreBounded(t *testing.T) {
 		return 200, `{"active":false}`
 	}
 	var waiting sync.WaitGroup
-	for i := range 3 * maxQuestions {
+	for i := range maxQuestions {
 		waiting.Go(func() { a.use(p, fmt.Sprint(opaque, i), filterv1.StatusInvalid) })
 	}
 	for a.idp.asked.Load() < maxQuestions {
 		time.Sleep(time.Millisecond)
 	}
-	time.Sleep(50 * time.Millisecond)
+	// The others are told at once, while nobody answers.
+	for i := range 2 * maxQuestions {
+		a.use(p, fmt.Sprint(opaque, maxQuestions+i), filterv1.StatusUnavailable)
+	}
 	close(release)
 	waiting.Wait()
 	if most > maxQuestions {
