@@ -96,7 +96,13 @@ func hasStart(module []byte) bool {
 
 // compile instruments and compiles a module, and checks what it asks for
 // before anything of it runs.
-func (h *Host) compile(ctx context.Context, m *module, code []byte) error {
+func (h *Host) compile(ctx context.Context, m *module, code []byte) (err error) {
+	defer func() {
+		// A compiler that panics is the end of this module, not of the gateway.
+		if r := recover(); r != nil {
+			err = fmt.Errorf("compile: %v", r)
+		}
+	}()
 	about, err := fuel.Instrument(code, fuel.Options{MaxTableElements: m.key.tables, Start: m.key.start, Refill: true})
 	if err != nil {
 		return fmt.Errorf("compile: %w", err)
