@@ -91,7 +91,7 @@ func TestArbitrary(t *testing.T) {
 	r := newRuntime(t)
 	modules := 3000
 	if raceDetector {
-		modules = 500
+		modules = 250
 	}
 	valid, data := 0, make([]byte, 80)
 	for range modules {

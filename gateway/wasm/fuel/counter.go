@@ -27,9 +27,6 @@ func Budget(units int64, depth int) uint64 {
 	return uint64(units)<<depthBits | uint64(depth)
 }
 
-// Spent returns how many units were burnt since the counter held budget.
-func Spent(budget, now uint64) int64 { return int64(budget-now) >> depthBits }
-
 // Exhausted says which limit, if any, the counter has passed.
 func Exhausted(now uint64) (fuel, depth bool) {
 	return int64(now) < 0, now&depthGuard != 0
@@ -43,18 +40,4 @@ func Left(now uint64) int64 { return int64(now) >> depthBits }
 // The depth stays.
 func SetLeft(now uint64, units int64) uint64 {
 	return uint64(min(max(units, -MaxUnits), MaxUnits))<<depthBits | now&depthMask
-}
-
-// Charge returns the counter after the host has burnt units for the guest, as
-// for copying on its behalf. It never goes below what a guest can reach.
-func Charge(now uint64, units int64) uint64 {
-	fuel := int64(now) >> depthBits
-	units = max(units, 0)
-	if fuel < 0 {
-		units = 0
-	}
-	// Staying near zero keeps what the guest burns before its next check from
-	// wrapping around.
-	fuel = max(fuel-min(units, MaxUnits), -1)
-	return uint64(fuel)<<depthBits | now&depthMask
 }

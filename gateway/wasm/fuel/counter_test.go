@@ -12,30 +12,32 @@ func TestCounter(t *testing.T) {
 		name        string
 		units       int64
 		depth       int
-		charge      int64
-		spent       int64
+		left        int64
+		after       int64 // set, and what is left then
 		burnt, deep bool
 	}{
 		{name: "zero"},
-		{name: "plenty", units: 1000, depth: 10, charge: 999, spent: 999},
-		{name: "all", units: 1000, depth: 10, charge: 1000, spent: 1000},
-		{name: "one too many", units: 1000, depth: 10, charge: 1001, spent: 1001, burnt: true},
-		{name: "far too many", units: 1000, charge: math.MaxInt64, spent: 1001, burnt: true},
-		{name: "largest", units: math.MaxInt64, depth: math.MaxInt, charge: 7, spent: 7},
-		{name: "negative budget", units: -1, depth: -1, charge: 1, spent: 1, burnt: true},
-		{name: "negative charge", units: 5, charge: -1},
+		{name: "plenty", units: 1000, depth: 10, left: 1000, after: 1},
+		{name: "all", units: 1000, depth: 10, left: 1000},
+		{name: "one too many", units: 1000, depth: 10, left: 1000, after: -1, burnt: true},
+		{name: "largest", units: math.MaxInt64, depth: math.MaxInt, left: fuel.MaxUnits, after: 7},
+		{name: "least", units: 5, depth: 3, left: 5, after: -fuel.MaxUnits, burnt: true},
+		{name: "negative budget", units: -1, depth: -1, after: -1, burnt: true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			budget := fuel.Budget(c.units, c.depth)
-			now := fuel.Charge(budget, c.charge)
-			if spent := fuel.Spent(budget, now); spent != c.spent {
-				t.Errorf("Spent = %d, want %d", spent, c.spent)
+			if left := fuel.Left(budget); left != c.left {
+				t.Errorf("Left = %d, want %d", left, c.left)
+			}
+			now := fuel.SetLeft(budget, c.after)
+			if left := fuel.Left(now); left != c.after {
+				t.Errorf("Left = %d, want %d", left, c.after)
 			}
 			if burnt, deep := fuel.Exhausted(now); burnt != c.burnt || deep != c.deep {
 				t.Errorf("Exhausted = %t, %t; want %t, %t", burnt, deep, c.burnt, c.deep)
 			}
-			if again := fuel.Charge(now, 1); c.burnt && again != now {
-				t.Errorf("an exhausted counter %#x was charged to %#x", now, again)
+			if again := fuel.SetLeft(now, c.left); again != budget {
+				t.Errorf("the depth has changed: %#x, want %#x", again, budget)
 			}
 		})
 	}

@@ -49,7 +49,7 @@ func run(t *testing.T, w *wasm, units int64, depth int) (said string, spent int6
 	in.fuel.Set(budget)
 	said = in.call(in.module.ExportedFunction("f00"), 0)
 	burnt, deep = fuel.Exhausted(in.fuel.Get())
-	return said, fuel.Spent(budget, in.fuel.Get()), burnt, deep
+	return said, spentSince(budget, in.fuel.Get()), burnt, deep
 }
 
 const unreachable = "trap: wasm error: unreachable"

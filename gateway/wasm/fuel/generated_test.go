@@ -17,12 +17,13 @@ import (
 type tally struct{ valid, returns, traps, stopped int }
 
 // compareGenerated builds a module from data and compares three of its kind:
-// as it is, instrumented, and counting naively.
-func compareGenerated(t testing.TB, r wazero.Runtime, data []byte, count *tally) {
+// as it is, instrumented, and counting naively. With refills, the instrumented
+// one could ask for more, and is given nothing.
+func compareGenerated(t testing.TB, r wazero.Runtime, data []byte, count *tally, s *refills) {
 	t.Helper()
 	w := generate(data)
 	binary := w.encode(false)
-	about, err := fuel.Instrument(binary, fuel.Options{})
+	about, err := fuel.Instrument(binary, fuel.Options{Refill: s != nil})
 	if err != nil {
 		t.Fatalf("instrument: %v\n%x", err, binary)
 	}
@@ -41,6 +42,9 @@ func compareGenerated(t testing.TB, r wazero.Runtime, data []byte, count *tally)
 		t.Fatalf("instrumented: %v\n%x", err, binary)
 	}
 	defer metered.close()
+	if s != nil {
+		s.counter = metered.fuel
+	}
 	naive, err := instantiate(r, w.encode(true), w.visible(), nil)
 	if err != nil {
 		t.Fatalf("naive: %v\n%x", err, binary)
@@ -78,10 +82,10 @@ func stopHalfway(t testing.TB, w *wasm, metered, naive *running, count *tally) {
 		budget := fuel.Budget(units/2, 100)
 		metered.fuel.Set(budget)
 		had := metered.call(f, 1)
-		if burnt, _ := fuel.Exhausted(metered.fuel.Get()); !burnt || fuel.Spent(budget, metered.fuel.Get()) <= units/2 {
+		if burnt, _ := fuel.Exhausted(metered.fuel.Get()); !burnt || spentSince(budget, metered.fuel.Get()) <= units/2 {
 			t.Errorf("%s: %s with half of %d units, not stopped", name("f", i), had, units)
 		}
-		if had == "trap: wasm error: unreachable" {
+		if had == unreachable || strings.HasPrefix(had, "trap: used up") {
 			count.stopped++
 		}
 	}
@@ -106,7 +110,7 @@ func compareCall(t testing.TB, name string, round int, original, metered, naive 
 		t.Errorf("%s: state of the instrumented (-original +instrumented):\n%s", name, diff)
 	}
 	now := metered.fuel.Get()
-	spent, units := fuel.Spent(budget, now), int64(naive.fuel.Get())
+	spent, units := spentSince(budget, now), int64(naive.fuel.Get())
 	if strings.HasPrefix(want, "trap") {
 		count.traps++
 		// A block is paid for when it is entered, if it is not left again.
@@ -125,22 +129,29 @@ func compareCall(t testing.TB, name string, round int, original, metered, naive 
 }
 
 // TestGenerated compares some thousand generated modules. At least nine in
-// ten must be valid, return or trap in all ways, and count exactly.
+// ten must be valid, return or trap in all ways, and count exactly. Every other
+// one could ask for more fuel.
 func TestGenerated(t *testing.T) {
 	modules := 3000
 	if raceDetector {
-		modules = 300 // the code of guests is not instrumented for it
+		modules = 200 // the code of guests is not instrumented for it
 	}
 	var count tally
 	random := rand.New(rand.NewPCG(4, 2))
 	data := make([]byte, 600)
 	r := newRuntime(t)
 	addImports(t, r)
-	for range modules {
-		for i := range data {
-			data[i] = byte(random.Uint32())
+	s := &refills{}
+	addRefill(t, r, s)
+	for i := range modules {
+		refilled := s
+		if i%2 == 0 {
+			refilled = nil
 		}
-		compareGenerated(t, r, data[:100+random.IntN(500)], &count)
+		for k := range data {
+			data[k] = byte(random.Uint32())
+		}
+		compareGenerated(t, r, data[:100+random.IntN(500)], &count, refilled)
 	}
 	t.Logf("%d modules: %+v", modules, count)
 	if count.valid*10 < modules*9 {
@@ -162,7 +173,10 @@ func FuzzGenerated(f *testing.F) {
 	}
 	r := newRuntime(f)
 	addImports(f, r)
+	s := &refills{}
+	addRefill(f, r, s)
 	f.Fuzz(func(t *testing.T, data []byte) {
-		compareGenerated(t, r, data, &tally{})
+		compareGenerated(t, r, data, &tally{}, nil)
+		compareGenerated(t, r, data, &tally{}, s)
 	})
 }

@@ -218,14 +218,14 @@ func compareGuest(t *testing.T, g goGuest, binary []byte, about *fuel.Module) {
 		budget := fuel.Budget(1<<40, 10_000)
 		metered.fuel.Set(budget)
 		want, have := original.call(f, round), metered.call(metered.module.ExportedFunction(export), round)
-		t.Logf("%s: %s, %d units", export, want, fuel.Spent(budget, metered.fuel.Get()))
+		t.Logf("%s: %s, %d units", export, want, spentSince(budget, metered.fuel.Get()))
 		if want != have {
 			t.Errorf("%s: instrumented %s, original %s", export, have, want)
 		}
 		if diff := cmp.Diff(original.state(), metered.state()); diff != "" {
 			t.Errorf("%s: state (-original +instrumented):\n%s", export, diff)
 		}
-		burnt += fuel.Spent(budget, metered.fuel.Get())
+		burnt += spentSince(budget, metered.fuel.Get())
 	}
 	if burnt < 10_000 {
 		t.Errorf("a guest of Go starts and answers with %d units", burnt)

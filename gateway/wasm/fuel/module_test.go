@@ -63,10 +63,10 @@ func TestTwice(t *testing.T) {
 	if said := in.call(in.module.ExportedFunction("f00"), 0); said != "[]" {
 		t.Error(said)
 	}
-	if spent := fuel.Spent(budget, inner.Get()); spent != 52 {
+	if spent := spentSince(budget, inner.Get()); spent != 52 {
 		t.Errorf("the inner counter says %d, want 52", spent)
 	}
-	if spent := fuel.Spent(budget, in.fuel.Get()); spent <= 52 {
+	if spent := spentSince(budget, in.fuel.Get()); spent <= 52 {
 		t.Errorf("the outer counter says %d, want more: it counts the inner one", spent)
 	}
 }
@@ -125,7 +125,7 @@ func TestTableGrowth(t *testing.T) {
 			if err != nil || int32(results[0]) != c.had {
 				t.Errorf("%d, %v; want %d", results, err, c.had)
 			}
-			if spent := fuel.Spent(budget, in.fuel.Get()); spent != c.burnt {
+			if spent := spentSince(budget, in.fuel.Get()); spent != c.burnt {
 				t.Errorf("spent %d, want %d", spent, c.burnt)
 			}
 		})

@@ -16,6 +16,9 @@ import (
 // plenty is a budget that generated modules do not use up.
 const plenty = 1 << 40
 
+// spentSince is how many units were burnt since the counter held budget.
+func spentSince(budget, now uint64) int64 { return fuel.Left(budget - now) }
+
 // running is an instance of a module under construction.
 type running struct {
 	module api.Module
