@@ -14,6 +14,7 @@ type body struct {
 	last               int    // offset of the end that ends the function
 
 	flow
+	cost
 	frames  []frame
 	patches []patch
 
@@ -24,7 +25,9 @@ type body struct {
 
 // frame is a block that is open.
 type frame struct {
-	kind byte  // opBlock, opLoop, opIf, opElse; opEnd is the function
+	kind byte // opBlock, opLoop, opIf, opElse; opEnd is the function
+	typ  functionType
+	base int   // height of the stack below its parameters
 	head int32 // node of a loop, none where code before it does not arrive
 	live bool  // code before it arrives
 	// What branches to the end of the block: nodes that only do that, and
@@ -60,12 +63,13 @@ const (
 // analyze reads a function of the given type.
 func (b *body) analyze(r reader, typ functionType) error {
 	b.reader, b.typ = r, typ
-	b.reset()
+	b.flow.reset()
+	b.cost.reset()
 	b.frames, b.patches = b.frames[:0], b.patches[:0]
 	b.calls, b.scratches, b.entryLoop = false, 0, none
 	b.readLocals()
 	b.code = b.at
-	b.frames = append(b.frames, frame{kind: opEnd, head: none, live: true, sources: none})
+	b.frames = append(b.frames, frame{kind: opEnd, typ: functionType{results: typ.results}, head: none, live: true, sources: none})
 	b.begin(none, false)
 	for b.more() && len(b.frames) > 0 {
 		b.operator()
@@ -76,6 +80,8 @@ func (b *body) analyze(r reader, typ functionType) error {
 		b.fail("the function ends within %d blocks", len(b.frames))
 	case b.at != len(b.b):
 		b.fail("the function has %d bytes after its end", len(b.b)-b.at)
+	default:
+		b.checkCost()
 	}
 	return b.err
 }
@@ -127,6 +133,10 @@ func (b *body) operator() {
 		} else {
 			b.skipImmediate(imm)
 		}
+		if op >= opI32TruncF32S && op <= opI32TruncF64U || op >= opI64TruncF32S && op <= opI64TruncF64U {
+			b.divide(blocksPerTruncate)
+		}
+		b.effect(effectOf(op))
 		return
 	}
 	switch op {
@@ -143,10 +153,11 @@ func (b *body) operator() {
 	case opReturn:
 		b.charge(1)
 		b.patches = append(b.patches, patch{at: at, kind: patchReturn})
-		b.current = none
+		b.carry(len(b.typ.results))
+		b.leave()
 	case opUnreachable:
 		b.charge(1)
-		b.current = none
+		b.leave()
 	case opCall, opCallIndirect:
 		b.call(op)
 	case opMemoryGrow:
@@ -156,7 +167,8 @@ func (b *body) operator() {
 		b.misc(at)
 	case opVector:
 		b.charge(1)
-		b.skipVector()
+		b.vectors = true
+		b.effect(effectOfVector(b.skipVector()))
 	}
 }
 
@@ -170,7 +182,9 @@ func (b *body) index(op byte) {
 	case opLocalGet, opLocalSet, opLocalTee:
 		if i >= b.locals {
 			b.failAt(at, "local %d does not exist; there are %d", i, b.locals)
+			return
 		}
+		b.mention(i, op != opLocalGet)
 	case opGlobalGet, opGlobalSet:
 		if int64(i) >= int64(len(b.module.globals)) {
 			b.failAt(at, "global %d does not exist; there are %d", i, len(b.module.globals))
@@ -194,9 +208,18 @@ func (b *body) call(op byte) {
 	case op == opCallIndirect && int64(index) >= int64(len(b.module.types)):
 		b.failAt(at, "call of type %d, which does not exist", index)
 	}
-	if op == opCall {
-		b.renumber(at, index)
+	if b.err != nil {
+		return
 	}
+	typ := index
+	if op == opCall {
+		typ = b.module.functions[index]
+		b.renumber(at, index)
+	} else {
+		b.pop(1)
+		b.divide(blocksPerIndirect)
+	}
+	b.callOf(b.module.types[typ])
 	b.charge(1)
 	// Imported functions are the host's, which bounds itself.
 	if op == opCallIndirect || int(index) >= b.module.importedFunctions {
@@ -225,6 +248,7 @@ func (b *body) misc(at int) {
 	switch op := b.u32("operator"); op {
 	case 0, 1, 2, 3, 4, 5, 6, 7: // conversions
 		b.charge(1)
+		b.divide(blocksPerTruncate)
 	case miscDataDrop, miscElemDrop:
 		b.u32("index of segment")
 		b.module.namesData = b.module.namesData || op == miscDataDrop
@@ -233,6 +257,7 @@ func (b *body) misc(at int) {
 	case miscTableSize:
 		b.u32("index of table")
 		b.charge(1)
+		b.push(1)
 	case miscMemoryInit, miscMemoryCopy:
 		b.module.namesData = b.module.namesData || op == miscMemoryInit
 		b.skipImmediate(immTwoIndexes)
@@ -251,6 +276,7 @@ func (b *body) misc(at int) {
 	case miscTableGrow:
 		b.u32("index of table")
 		b.module.changesTables = true
+		b.pop(1)
 		b.grow(at, 0)
 	default:
 		b.failAt(at, "operator %#x %d is unknown", opMisc, op)
@@ -262,6 +288,8 @@ func (b *body) misc(at int) {
 func (b *body) bulk(at int, shift uint8) {
 	b.charge(1 + unitsPerBulk)
 	b.mark()
+	b.divide(blocksPerBulk)
+	b.pop(3)
 	if b.current == none {
 		return
 	}
@@ -274,6 +302,7 @@ func (b *body) bulk(at int, shift uint8) {
 func (b *body) grow(at int, shift uint8) {
 	b.charge(1 + unitsPerGrow)
 	b.mark()
+	b.divide(blocksPerGrow)
 	if b.current == none {
 		return
 	}

@@ -3,15 +3,17 @@ package fuel
 // open reads the rest of block, loop or if.
 func (b *body) open(op byte) {
 	at := b.at
-	b.blockType()
+	t := b.blockType()
 	if len(b.frames) > b.module.options.MaxNesting {
 		b.failAt(at, "blocks nest deeper than the allowed %d", b.module.options.MaxNesting)
 		return
 	}
 	if op == opIf {
 		b.charge(1)
+		b.pop(1)
 	}
-	b.frames = append(b.frames, frame{kind: op, head: none, live: b.current != none, sources: none})
+	b.opens(op, t)
+	b.frames = append(b.frames, frame{kind: op, typ: t, base: max(b.height-len(t.params), 0), head: none, live: b.current != none, sources: none})
 	f := &b.frames[len(b.frames)-1]
 	switch {
 	case !f.live || op == opBlock:
@@ -26,19 +28,47 @@ func (b *body) open(op byte) {
 	}
 }
 
-func (b *body) blockType() {
+// opens is the cost of a block. Headers of loops are the dearest: whatever is
+// used within passes through all that are around it.
+func (b *body) opens(op byte, t functionType) {
+	b.carry(len(t.params) + len(t.results))
+	switch op {
+	case opIf:
+		b.divide(blocksPerIf)
+	case opLoop:
+		b.loops++
+		b.divide(blocksPerLoop * b.loops)
+	default:
+		b.divide(1)
+	}
+}
+
+// leave says that code goes on elsewhere.
+func (b *body) leave() {
+	b.current = none
+	b.height = b.frames[len(b.frames)-1].base
+	b.lowest = min(b.lowest, b.height)
+}
+
+func (b *body) blockType() functionType {
 	if b.at < len(b.b) {
 		switch b.b[b.at] {
-		case blockEmpty, typeI32, typeI64, typeF32, typeF64, typeV128, typeFuncref, typeExternref:
+		case blockEmpty:
 			b.at++
-			return
+			return functionType{}
+		case typeI32, typeI64, typeF32, typeF64, typeV128, typeFuncref, typeExternref:
+			b.at++
+			return functionType{results: b.b[b.at-1 : b.at]}
 		}
 	}
 	// Else it is the index of a type, as a signed number.
 	at := b.at
-	if i := b.i33("block type"); i < 0 || i >= int64(len(b.module.types)) {
+	i := b.i33("block type")
+	if i < 0 || i >= int64(len(b.module.types)) {
 		b.failAt(at, "block type %d does not exist; there are %d", i, len(b.module.types))
+		return functionType{}
 	}
+	return b.module.types[i]
 }
 
 func (b *body) otherwise(at int) {
@@ -48,6 +78,8 @@ func (b *body) otherwise(at int) {
 		return
 	}
 	f.kind = opElse
+	b.height = f.base + len(f.typ.params)
+	b.lowest = min(b.lowest, f.base)
 	if b.current != none {
 		f.sources = b.edge(b.current, f.sources)
 	}
@@ -61,12 +93,15 @@ func (b *body) otherwise(at int) {
 func (b *body) close(at int) {
 	f := b.frames[len(b.frames)-1]
 	b.frames = b.frames[:len(b.frames)-1]
+	b.height = f.base + len(f.typ.results)
+	b.lowest = min(b.lowest, f.base)
 	switch f.kind {
 	case opEnd:
 		b.last = at
 		b.patches = append(b.patches, patch{at: at, kind: patchEnd})
 		return
 	case opLoop: // its label is at its beginning
+		b.loops--
 		return
 	case opIf: // without else: the condition leads here as well
 		f.shared = f.shared || f.live
@@ -91,6 +126,14 @@ func (b *body) label() *frame {
 	return &b.frames[len(b.frames)-1-int(l)]
 }
 
+// arity is how many values a branch to a block takes along.
+func (f *frame) arity() int {
+	if f.kind == opLoop {
+		return len(f.typ.params)
+	}
+	return len(f.typ.results)
+}
+
 // share says that the current node may branch to a block, or elsewhere.
 func (b *body) share(f *frame) {
 	switch {
@@ -106,6 +149,11 @@ func (b *body) share(f *frame) {
 func (b *body) branch(op byte) {
 	f := b.label()
 	b.charge(1)
+	if op == opBrIf {
+		b.pop(1)
+	}
+	b.divide(1)
+	b.carry(f.arity())
 	switch {
 	case b.current == none:
 	case op == opBrIf:
@@ -120,16 +168,23 @@ func (b *body) branch(op byte) {
 		f.sources = b.edge(b.current, f.sources)
 		b.current = none
 	}
+	if op == opBr {
+		b.leave()
+	}
 }
 
 func (b *body) branchTable() {
 	b.charge(1)
 	n := b.count(len(b.b), 1, "labels")
+	b.pop(1)
+	b.divide(n + 1)
 	for range n + 1 {
-		b.share(b.label())
+		f := b.label()
+		b.carry(f.arity())
+		b.share(f)
 		if b.err != nil {
 			return
 		}
 	}
-	b.current = none
+	b.leave()
 }

@@ -5,7 +5,7 @@ import "fmt"
 // The limits of a module that [Options] does not set. Each bounds what the
 // parser, or the runtime after it, allocates for a few bytes.
 const (
-	maxSignature = 1000
+	maxSignature = 64      // parameters, or results
 	maxEntries   = 100_000 // of a section
 	maxElements  = 1_000_000
 	maxTables    = 100

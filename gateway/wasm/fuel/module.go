@@ -48,6 +48,7 @@ type module struct {
 	importedFunctions, importedGlobals int
 
 	locals         int // of all functions read so far
+	totals         totals
 	importsMutable bool
 	changesTables  bool // by an operator, as dropped segments
 	namesData      bool // by an operator

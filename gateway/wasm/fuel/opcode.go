@@ -34,6 +34,10 @@ const (
 	opI64Shl       = 0x86
 	opI64ShrU      = 0x88
 	opI64ExtendU   = 0xad
+	opI32TruncF32S = 0xa8
+	opI32TruncF64U = 0xab
+	opI64TruncF32S = 0xae
+	opI64TruncF64U = 0xb1
 	opRefFunc      = 0xd2
 	opMisc         = 0xfc
 	opVector       = 0xfd
@@ -131,10 +135,12 @@ func (r *reader) skipImmediate(imm immediate) {
 	}
 }
 
-// skipVector passes over a vector operator behind its prefix. Its number is
+// skipVector passes over a vector operator behind its prefix, and returns its
+// number, which is
 // one byte to the runtime, and a second byte of a longer one is a nop to it.
-func (r *reader) skipVector() {
-	switch op := r.byte("vector operator"); {
+func (r *reader) skipVector() byte {
+	op := r.byte("vector operator")
+	switch {
 	case op <= 11, op == 92, op == 93: // loads and the store
 		r.skipImmediate(immMemory)
 	case op == 12, op == 13: // v128.const, i8x16.shuffle
@@ -145,4 +151,5 @@ func (r *reader) skipVector() {
 		r.skipImmediate(immMemory)
 		r.skip(1, "lane")
 	}
+	return op
 }
