@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"os"
 	"slices"
+	"strconv"
+	"strings"
 
 	filterv1 "gatehouse.example/pluginspec/filter/v1"
 
@@ -171,10 +173,14 @@ func (f *wasmFilter) probe(first *instance, s filter.Spec) error {
 	if f.about, err = first.describe(); err != nil {
 		return err
 	}
+	var missing []string
 	for _, g := range f.about.Grants {
 		if !f.shared.Granted(g) {
-			return fmt.Errorf("grants: the filter needs %q: add it under grants", g)
+			missing = append(missing, strconv.Quote(g))
 		}
+	}
+	if missing != nil {
+		return fmt.Errorf("grants: the filter needs %s: add it under grants", strings.Join(missing, " and "))
 	}
 	if err := checkConfig(s.Config, f.about.ConfigSchema); err != nil {
 		return err

@@ -148,9 +148,17 @@ func reason(k jsonschema.ErrorKind) string {
 		}
 		return "want one of " + strings.Join(words, ", ")
 	case *kind.MinItems:
-		return fmt.Sprintf("want at least %d, have %d", k.Want, k.Got)
+		return fmt.Sprintf("want at least %d elements, have %d", k.Want, k.Got)
 	case *kind.MaxItems:
-		return fmt.Sprintf("want at most %d, have %d", k.Want, k.Got)
+		return fmt.Sprintf("want at most %d elements, have %d", k.Want, k.Got)
+	case *kind.MinLength:
+		return fmt.Sprintf("want at least %d characters, have %d", k.Want, k.Got)
+	case *kind.MaxLength:
+		return fmt.Sprintf("want at most %d characters, have %d", k.Want, k.Got)
+	case *kind.MinProperties:
+		return fmt.Sprintf("want at least %d members, have %d", k.Want, k.Got)
+	case *kind.MaxProperties:
+		return fmt.Sprintf("want at most %d members, have %d", k.Want, k.Got)
 	case *kind.Pattern:
 		return fmt.Sprintf("%q does not match %s", k.Got, k.Want)
 	}

@@ -95,7 +95,7 @@ func TestDecodeFollowsTags(t *testing.T) {
 		`{"name":"a","rate":0}`:     "/rate: want at least 1",
 		`{"name":"a","rate":10}`:    "/rate: want at most 9",
 		`{"name":"a","rate":"1"}`:   "/rate: want a whole number, have a string",
-		`{"name":"a","tags":[]}`:    "/tags: want at least 1 elements",
+		`{"name":"a","tags":[]}`:    "/tags: want at least 1 elements, have 0",
 		`{"name":"a","tags":["z"]}`: "/tags/0: want one of x, y",
 		`{"name":"a","under":{}}`:   "/under/must: is missing",
 		`{"name":"a","a/b~":1}`:     "/a~1b~0: unknown field",

@@ -183,11 +183,15 @@ func (r rules) check(v value, pointer string) error {
 	default:
 		return nil
 	}
+	have := ""
+	if unit != "" { // in the words of the gateway's check of the schema
+		have = ", have " + strconv.Itoa(int(size))
+	}
 	if low, err := strconv.ParseFloat(r.min, 64); err == nil && size < low {
-		return fail(pointer, "want at least "+r.min+unit)
+		return fail(pointer, "want at least "+r.min+unit+have)
 	}
 	if high, err := strconv.ParseFloat(r.max, 64); err == nil && size > high {
-		return fail(pointer, "want at most "+r.max+unit)
+		return fail(pointer, "want at most "+r.max+unit+have)
 	}
 	return nil
 }
