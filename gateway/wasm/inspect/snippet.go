@@ -27,7 +27,7 @@ func (r *Report) Snippet() string {
 		}
 	}
 	if len(r.ConfigSchema) > 0 {
-		b.WriteString("    config: {} # see config_schema\n")
+		fmt.Fprintf(&b, "    config: %s # see config_schema\n", example(r.ConfigSchema))
 	}
 	return b.String()
 }
