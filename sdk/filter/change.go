@@ -8,7 +8,8 @@ import (
 )
 
 // Changes are for HandleRequest; in HandleResponse each of these methods panics,
-// and the methods of [Response] do what can be done. They are collected and made in one crossing when HandleRequest returns,
+// and the methods of [Response] do what can be done. They are collected and made
+// in one crossing when HandleRequest returns,
 // all or none: a malformed one (a line break in a value, say) fails the
 // request. Once HandleRequest has returned there is nothing that they could
 // change.

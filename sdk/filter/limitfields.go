@@ -78,8 +78,9 @@ func (l *Limit) Announce(r *Request, partition []byte) {
 		l.announcePolicies(r, begun, sum)
 	}
 	// The length of the value is known behind it.
-	at := len(r.ops)
-	b := append(r.ops, 0, 0, 0, 0)
+	b := r.ops
+	at := len(b)
+	b = append(b, 0, 0, 0, 0)
 	for i, name := range l.fields.states {
 		remaining, reset, retry := l.state(i)
 		if retry > 0 {
