@@ -19,10 +19,21 @@ type shape struct {
 	checks bool
 }
 
+// The sizes that one unit of depth stands for.
+const (
+	slotsPerDepth = 64   // of 8 bytes each
+	codePerDepth  = 1024 // bytes
+)
+
 // weight is how much depth a call of the function takes: one, and more where
 // its frame may be large, so that a depth bounds the stack's bytes as well.
 func (b *body) weight() int64 {
-	return 1 + min(int64(b.locals)/64+int64(len(b.b)-b.code)/4096, depthGuard/8)
+	n, code := int(b.locals)+b.kept, len(b.b)-b.code
+	if b.vectors { // two slots each
+		n, code = n*2, code*2
+	}
+	n += slots(b.typ.params) + slots(b.typ.results) + b.called
+	return 1 + min(int64(n/slotsPerDepth+code/codePerDepth), depthGuard/8)
 }
 
 func (b *body) shape() shape {
