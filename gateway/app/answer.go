@@ -139,6 +139,10 @@ func (p *pipeline) filterFailed(ex *exchange.Exchange, err error) {
 		gone(ex)
 		return
 	}
+	if errors.Is(err, exchange.ErrResponseBroken) {
+		p.upstreamFailed(ex, err)
+		return
+	}
 	p.countFilter(err)
 	p.app.options.Logger.Debug("filter failed", slog.String("error", err.Error()), slog.String("request_id", ex.RequestID))
 	if errors.Is(err, exchange.ErrBodyTooLarge) {
@@ -177,7 +181,7 @@ func (p *pipeline) upstreamFailed(ex *exchange.Exchange, err error) {
 		answer(ex, problem.New(http.StatusBadRequest, "request_incomplete", "the request could not be passed on"))
 	case errors.Is(err, proxy.ErrUnreachable):
 		answer(ex, problem.New(http.StatusBadGateway, "upstream_unreachable", "the service cannot be reached"))
-	case errors.Is(err, proxy.ErrAnswer):
+	case errors.Is(err, proxy.ErrAnswer), errors.Is(err, exchange.ErrResponseBroken):
 		answer(ex, problem.New(http.StatusBadGateway, "upstream_broken", "the service's answer broke off or was not understood"))
 	default:
 		answer(ex, problem.New(http.StatusBadGateway, "upstream_failed", "the request could not be passed on"))

@@ -249,6 +249,8 @@ func (s *stub) HandleRequest(_ context.Context, ex *exchange.Exchange) (filter.R
 		if to := ex.Request.Header.Get("Rewrite"); to != "" {
 			return filter.Result{}, ex.Request.SetURI(to)
 		}
+	case "builtin:reads":
+		return filter.Result{Response: phase{s}}, nil
 	case "builtin:phase":
 		ex.DeferResponseHeader(exchange.HeaderChange{Op: exchange.HeaderMerge, Name: "Vary", Value: "Origin"})
 		return filter.Result{Response: phase{s}}, nil
@@ -259,6 +261,9 @@ func (s *stub) HandleRequest(_ context.Context, ex *exchange.Exchange) (filter.R
 type phase struct{ stub *stub }
 
 func (p phase) HandleResponse(_ context.Context, ex *exchange.Exchange, failed bool) (filter.Usage, error) {
+	if p.stub.spec.Module == "builtin:reads" {
+		return filter.Usage{}, ex.Response.Body.Buffer(1 << 20)
+	}
 	ex.Response.Header.Add("Phase", fmt.Sprintf("%s %d %v", p.stub.spec.Name, ex.Response.Status, failed))
 	return filter.Usage{}, nil
 }

@@ -210,6 +210,10 @@ func (r *Response) reset() {
 // than the route allows.
 var ErrBodyTooLarge = errors.New("request body too large")
 
+// ErrResponseBroken is what reading a response's body returns where the
+// upstream breaks off: nobody else's fault, whoever reads it.
+var ErrResponseBroken = errors.New("the upstream's response broke off")
+
 // Body is a message body: bytes that are there, or a stream.
 type Body struct {
 	// Bytes is the whole body where it is buffered; Stream is nil then.

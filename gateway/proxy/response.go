@@ -223,8 +223,16 @@ type responseBody struct {
 	closed   atomic.Bool
 }
 
-// Read reads the body; a body that breaks off is io.ErrUnexpectedEOF.
+// Read reads the body; one that breaks off is [exchange.ErrResponseBroken].
 func (b *responseBody) Read(p []byte) (int, error) {
+	n, err := b.read(p)
+	if err != nil && err != io.EOF {
+		err = fmt.Errorf("%w: %w", exchange.ErrResponseBroken, err)
+	}
+	return n, err
+}
+
+func (b *responseBody) read(p []byte) (int, error) {
 	if b.ended || (b.chunks == nil && b.left == 0) {
 		b.ended = true
 		return 0, io.EOF

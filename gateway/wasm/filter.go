@@ -247,8 +247,10 @@ func (f *wasmFilter) failed(i *instance, err error) error {
 	if t, ok := errors.AsType[*trap](err); ok {
 		reason = t.reason
 	}
-	f.host.metrics.traps.WithLabelValues(f.name, reason).Inc()
-	if reason != reasonGone {
+	if reason != reasonUpstream {
+		f.host.metrics.traps.WithLabelValues(f.name, reason).Inc()
+	}
+	if reason != reasonGone && reason != reasonUpstream {
 		f.failures.Line(slog.LevelError, "filter trapped", "reason", err.Error())
 	}
 	i.End()

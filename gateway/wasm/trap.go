@@ -11,15 +11,16 @@ import (
 
 // The reasons of traps, as the metric has them.
 const (
-	reasonFuel   = "fuel"
-	reasonDepth  = "call_depth"
-	reasonMemory = "memory"
-	reasonExit   = "exit"
-	reasonABI    = "abi"
-	reasonBody   = "body"
-	reasonTrap   = "trap"
-	reasonGone   = "gone" // the client, while the guest ran
-	reasonBusy   = "busy" // all processors for guests that run on
+	reasonFuel     = "fuel"
+	reasonDepth    = "call_depth"
+	reasonMemory   = "memory"
+	reasonExit     = "exit"
+	reasonABI      = "abi"
+	reasonBody     = "body"
+	reasonUpstream = "upstream" // it broke off a body that the guest read
+	reasonTrap     = "trap"
+	reasonGone     = "gone" // the client, while the guest ran
+	reasonBusy     = "busy" // all processors for guests that run on
 )
 
 // trap is a call that ended badly, in one line: what the guest said of it, or
@@ -57,6 +58,8 @@ func (i *instance) trapped(err error) error {
 		return &trap{reason: reasonFuel, text: fmt.Sprintf("it used up its fuel (%d units): limits.fuel", limits.Fuel)}
 	case nested:
 		return &trap{reason: reasonDepth, text: fmt.Sprintf("call depth over %d: limits.call_depth", limits.CallDepth)}
+	case errors.Is(err, exchange.ErrResponseBroken):
+		return &trap{reason: reasonUpstream, text: oneLine(err).Error(), cause: exchange.ErrResponseBroken}
 	case errors.Is(err, exchange.ErrBodyTooLarge):
 		return &trap{reason: reasonBody, text: exchange.ErrBodyTooLarge.Error(), cause: exchange.ErrBodyTooLarge}
 	case abi:
