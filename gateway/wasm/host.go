@@ -63,7 +63,9 @@ type Options struct {
 	Now func() time.Time
 }
 
-func (o *Options) complete() {
+// complete fills what is left open. It returns the loader that it makes; nil
+// where there is one.
+func (o *Options) complete() (made *source.Loader) {
 	o.Limits = overlay(o.Limits, defaultLimits())
 	if o.Logger == nil {
 		o.Logger = slog.Default()
@@ -73,7 +75,8 @@ func (o *Options) complete() {
 		if o.CacheDir != "" {
 			loader.CopyDir = filepath.Join(o.CacheDir, source.CopyFolder)
 		}
-		o.Modules = source.New(loader)
+		made = source.New(loader)
+		o.Modules = made
 	}
 	if o.Limiter == nil {
 		o.Limiter = capability.NewLimiter(capability.LimiterOptions{})
@@ -81,6 +84,7 @@ func (o *Options) complete() {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	return made
 }
 
 // Host runs WebAssembly filters. It is safe for concurrent use.
@@ -101,6 +105,13 @@ type Host struct {
 	// shares are the processors for guests that run on.
 	shares *guest.Shares
 
+	// stop ends the trimming of pools, trimming is closed when it has ended; both
+	// are nil where it has not begun.
+	stop     context.CancelFunc
+	trimming chan struct{}
+	// loader is Options.Modules where the host has made it.
+	loader *source.Loader
+
 	mu      sync.Mutex
 	modules map[moduleKey]*module
 
@@ -119,9 +130,9 @@ var (
 // A cache folder that cannot be made, or that others may write to: it holds
 // machine code that will run.
 func New(ctx context.Context, o Options) (*Host, error) {
-	o.complete()
+	loader := o.complete()
 	h := &Host{
-		options: o, modules: make(map[moduleKey]*module), metrics: newMetrics(o.Registry), services: newServices(&o),
+		loader: loader, options: o, modules: make(map[moduleKey]*module), metrics: newMetrics(o.Registry), services: newServices(&o),
 		mending: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)),
 		shares:  guest.NewShares(max(1, runtime.GOMAXPROCS(0)/2)),
 		imports: make(map[string]map[string]string),
@@ -150,7 +161,25 @@ func New(ctx context.Context, o Options) (*Host, error) {
 	for _, name := range []string{httpwasm.Module, filterv1.Module, wasi_snapshot_preview1.ModuleName} {
 		h.imports[name] = signatures(h.runtime.Module(name))
 	}
+	trimming, stop := context.WithCancel(context.WithoutCancel(ctx))
+	h.stop, h.trimming = stop, make(chan struct{})
+	go h.trim(trimming)
 	return h, nil
+}
+
+// trim frees the instances that nobody needs, however quiet it is.
+func (h *Host) trim(ctx context.Context) {
+	defer close(h.trimming)
+	ticker := time.NewTicker(trimEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			h.metrics.trim()
+		}
+	}
 }
 
 // privateFolder makes the folder and checks that nobody else may write to it.
@@ -171,8 +200,15 @@ func privateFolder(dir string) error {
 // Close frees everything. Filters must be closed before.
 func (h *Host) Close(ctx context.Context) error {
 	var err error
+	if h.stop != nil {
+		h.stop()
+		<-h.trimming
+	}
 	h.background.Wait()
 	h.services.close()
+	if h.loader != nil {
+		h.loader.Close()
+	}
 	if h.runtime != nil {
 		err = h.runtime.Close(ctx)
 	}

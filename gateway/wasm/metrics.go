@@ -125,6 +125,19 @@ func (m *metrics) enter(name string, p *pool) {
 	}
 }
 
+// trim closes what instances nobody needs.
+func (m *metrics) trim() {
+	m.mu.Lock()
+	var pools []*pool
+	for _, live := range m.live {
+		pools = append(pools, live...)
+	}
+	m.mu.Unlock()
+	for _, p := range pools {
+		p.trim()
+	}
+}
+
 // leave removes a pool that is drained; what it has counted stays.
 func (m *metrics) leave(name string, p *pool) {
 	m.mu.Lock()

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 )
@@ -18,9 +19,9 @@ var (
 const (
 	// keepIdle is how many idle instances stay however quiet it is.
 	keepIdle = 2
-	// trimEvery is after how many uses the pool looks for instances that
-	// nobody needed.
-	trimEvery = 4096
+	// trimEvery is how often instances are closed that nobody has needed since
+	// the last time.
+	trimEvery = time.Minute
 )
 
 // pool holds the instances of one filter: the last one used is used next, so
@@ -40,8 +41,7 @@ type pool struct {
 	total   int       // instances idle, in use, being made or mended
 	closed  bool
 	done    chan struct{} // closed when drained
-	uses    int
-	lowest  int // fewest idle instances since the last look
+	lowest  int           // fewest idle instances since the last trim
 	counts  poolCounts
 }
 
@@ -74,6 +74,7 @@ func (p *pool) acquire(ctx context.Context) (*instance, error) {
 	p.mu.Lock()
 	if n := len(p.idle); n > 0 {
 		i := p.idle[n-1]
+		p.idle[n-1] = nil
 		p.idle = p.idle[:n-1]
 		p.lowest = min(p.lowest, n-1)
 		p.mu.Unlock()
@@ -169,7 +170,6 @@ func (p *pool) release(i *instance) {
 		p.next(handover{instance: i})
 	default:
 		p.idle = append(p.idle, i)
-		end = p.trim()
 	}
 	p.mu.Unlock()
 	if end != nil {
@@ -202,18 +202,18 @@ func (p *pool) next(h handover) {
 	w.given <- h
 }
 
-// trim takes an idle instance out that nobody has needed for long.
-func (p *pool) trim() *instance {
-	if p.uses++; p.uses < trimEvery {
-		return nil
+// trim closes the instances that were idle ever since the last trim, but for a
+// few. They are the first, for the last is used first.
+func (p *pool) trim() {
+	p.mu.Lock()
+	surplus := slices.Clone(p.idle[:max(0, min(p.lowest, len(p.idle))-keepIdle)])
+	p.idle = slices.Delete(p.idle, 0, len(surplus))
+	p.lowest = len(p.idle)
+	p.mu.Unlock()
+	for _, i := range surplus {
+		i.close()
+		p.lose(i)
 	}
-	var surplus *instance
-	if p.lowest > keepIdle {
-		surplus = p.idle[0]
-		p.idle = append(p.idle[:0], p.idle[1:]...)
-	}
-	p.uses, p.lowest = 0, len(p.idle)
-	return surplus
 }
 
 // lose gives up the place of an instance that is closed, or of one that could
