@@ -85,13 +85,3 @@ func (s *cacheShard[V]) evict(now int64) {
 	}
 	delete(s.entries, victim)
 }
-
-func (c *cache[V]) len() int {
-	n := 0
-	for i := range c.shards {
-		c.shards[i].mu.RLock()
-		n += len(c.shards[i].entries)
-		c.shards[i].mu.RUnlock()
-	}
-	return n
-}

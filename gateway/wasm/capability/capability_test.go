@@ -164,3 +164,13 @@ func TestKeyVerifierUnavailable(t *testing.T) {
 		t.Error("an outage was remembered")
 	}
 }
+
+func (c *cache[V]) len() int {
+	n := 0
+	for i := range c.shards {
+		c.shards[i].mu.RLock()
+		n += len(c.shards[i].entries)
+		c.shards[i].mu.RUnlock()
+	}
+	return n
+}
