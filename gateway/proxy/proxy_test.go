@@ -306,6 +306,7 @@ func TestRequestsThatCannotBeWritten(t *testing.T) {
 		"line break in a value": func(r *exchange.Request) { r.Header.Add("A", "b\r\nC: d") },
 		"space in a name":       func(r *exchange.Request) { r.Header.Add("A B", "c") },
 		"method":                func(r *exchange.Request) { r.Method = "GET /y HTTP/1.1\r\n" },
+		"CONNECT":               func(r *exchange.Request) { r.Method = "CONNECT" },
 		"short body": func(r *exchange.Request) {
 			r.Method = "POST"
 			r.Body = exchange.Body{Stream: io.NopCloser(strings.NewReader("x")), Length: 5}

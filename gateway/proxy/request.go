@@ -119,6 +119,10 @@ func (rt *roundTrip) writeHead() error {
 	if !exchange.ValidFieldName(r.Method) {
 		return fmt.Errorf("%w: method is not a token", ErrRequest)
 	}
+	if r.Method == "CONNECT" {
+		// What follows its answer is a tunnel, no next response (RFC 9112 §6.3).
+		return fmt.Errorf("%w: CONNECT is for tunnels", ErrRequest)
+	}
 	host := rt.conn.target.config.Host
 	if rt.conn.target.config.Service != "" {
 		host = r.Host

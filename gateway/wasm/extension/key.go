@@ -40,6 +40,7 @@ func keyVerify(in *guest.Instance, mem guest.Memory, stack []uint64) {
 	}
 	policy := in.Keys[handle]
 	ex := in.MustExchange()
+	in.Charge(int64(ex.Request.Header.Len() + len(ex.Request.Query)/guest.BytesPerUnit))
 	inRequest := takeKey(ex, policy)
 	key := string(given)
 	if key == "" {

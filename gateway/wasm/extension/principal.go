@@ -1,8 +1,6 @@
 package extension
 
 import (
-	"strings"
-
 	filterv1 "gatehouse.example/pluginspec/filter/v1"
 
 	"gatehouse.example/gateway/exchange"
@@ -19,7 +17,7 @@ const maxPolicies = 64
 
 func only(h *exchange.Header, name string) (value string, count int) {
 	for i := range h.Len() {
-		if f := h.At(i); strings.EqualFold(f.Name, name) {
+		if f := h.At(i); exchange.EqualName(f.Name, name) {
 			value = f.Value
 			count++
 		}
@@ -86,6 +84,7 @@ func principalGet(in *guest.Instance, mem guest.Memory, stack []uint64) {
 
 func attributeGet(in *guest.Instance, mem guest.Memory, stack []uint64) {
 	name := mem.Bytes(uint32(stack[0]), uint32(stack[1]))
+	in.Charge(int64(in.MustExchange().AttributeCount()))
 	value, ok := in.MustExchange().Attribute(in.Intern(name))
 	if !ok || len(name) == 0 || name[0] == 0 {
 		answer(stack, filterv1.Absent)

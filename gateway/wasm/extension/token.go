@@ -47,6 +47,7 @@ func tokenVerify(in *guest.Instance, mem guest.Memory, stack []uint64) {
 	}
 	token, status := string(given), filterv1.StatusOK
 	if token == "" {
+		in.Charge(int64(ex.Request.Header.Len()))
 		token, status = bearer(&ex.Request.Header)
 	}
 	if status != filterv1.StatusOK {
