@@ -26,7 +26,7 @@ func TestPoliciesAreReadStrictly(t *testing.T) {
 		{"key with a typo", keys, `{"header":"X-API-Key","scope":["admin"]}`, `unknown field "scope"`},
 		{"two keys", keys, `{"header":"X-API-Key"}{}`, "more behind"},
 		{"limit", limits, `{"windows":[{"rate":1,"per_ns":1000000000,"burst":1}]}`, ""},
-		{"limit with a typo", limits, `{"windows":[{"rate":1,"per_ns":1000000000,"burst":1}],"on_unavailible":"deny"}`, `unknown field "on_unavailible"`},
+		{"limit with a typo", limits, `{"windows":[{"rate":1,"per_ns":1000000000,"burst":1}],"on_unavail":"deny"}`, `unknown field "on_unavail"`},
 		{"window with a typo", limits, `{"windows":[{"rate":1,"per_ns":1000000000,"burst":1,"cost":2}]}`, `unknown field "cost"`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
