@@ -48,6 +48,9 @@ func fieldsOf(h *exchange.Header) []string {
 	all := make([]string, 0, h.Len())
 	for i := range h.Len() {
 		f := h.At(i)
+		if strings.EqualFold(f.Name, "Content-Length") {
+			continue // the gateway counts by itself
+		}
 		if slices.Contains(hiddenFields, strings.ToLower(f.Name)) {
 			f.Value = "…"
 		}

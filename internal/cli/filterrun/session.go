@@ -23,6 +23,7 @@ import (
 	"gatehouse.example/gateway/filter"
 	"gatehouse.example/gateway/wasm"
 	"gatehouse.example/gateway/wasm/capability"
+	"gatehouse.example/gateway/wasm/inspect"
 	"gatehouse.example/internal/identity"
 )
 
@@ -109,7 +110,16 @@ func (s *Session) start(ctx context.Context, binary []byte, start kitv1.Start) e
 	}
 	grants := start.Grants
 	if start.GrantNeeds {
-		grants = slices.Concat(grants, about.Grants)
+		needs := about.Grants
+		if !about.Described {
+			// A plain http-wasm handler: what its imports do not work without.
+			report, err := inspect.Module(ctx, s.host, "module", binary)
+			if err != nil {
+				return &RefusedError{err: err}
+			}
+			needs = report.Grants
+		}
+		grants = slices.Concat(grants, needs)
 	}
 	f, err := s.host.Build(ctx, filter.Spec{
 		Name: cmp.Or(about.Name, "filter"), Module: "builtin:filter", Config: start.Config, Grants: grants,

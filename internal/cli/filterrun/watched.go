@@ -38,7 +38,7 @@ type watchedFilter struct {
 // HandleRequest implements filter.Filter.
 func (w watchedFilter) HandleRequest(ctx context.Context, ex *exchange.Exchange) (filter.Result, error) {
 	d := decision{method: ex.Request.Method, uri: ex.Request.URI()}
-	before := fieldsOf(&ex.Request.Header)
+	before, body := fieldsOf(&ex.Request.Header), watchBody(&ex.Request.Body)
 	began := time.Now()
 	result, err := w.Filter.HandleRequest(ctx, ex)
 	d.took, d.fuel = time.Since(began), result.Usage.Fuel
@@ -53,6 +53,7 @@ func (w watchedFilter) HandleRequest(ctx context.Context, ex *exchange.Exchange)
 			d.what += ", now " + ex.Request.Method + " " + ex.Request.URI()
 		}
 		d.changes = append(difference(before, fieldsOf(&ex.Request.Header)), deferred(ex)...)
+		d.changes = append(d.changes, body.changes()...)
 	}
 	w.printer.decision(&d)
 	if result.Response != nil {
@@ -71,10 +72,12 @@ type watchedPhase struct {
 func (w watchedPhase) HandleResponse(ctx context.Context, ex *exchange.Exchange, failed bool) (filter.Usage, error) {
 	d := decision{method: w.method, uri: w.uri, what: "response"}
 	before, status := fieldsOf(&ex.Response.Header), ex.Response.Status
+	body := watchBody(&ex.Response.Body)
 	began := time.Now()
 	usage, err := w.ResponsePhase.HandleResponse(ctx, ex, failed)
 	d.took, d.fuel = time.Since(began), usage.Fuel
 	d.response(&ex.Response, before, status, err)
+	d.changes = append(d.changes, body.changes()...)
 	w.printer.decision(&d)
 	return usage, err
 }
