@@ -30,6 +30,13 @@
 //     comes from random_get (crypto/rand). The host never puts a module back
 //     that imports random_get and has no gatehouse_describe.
 //
+// get_config gives the operator's configuration as JSON, but a JSON string as its
+// text alone, without quotes and escapes, and nothing at all where there is none:
+// config: /private is the eight bytes /private, config: [1] the three bytes [1].
+// A guest whose configuration may be a string as well as something else tells
+// them apart by the first byte, and so must not want a string that begins like
+// JSON.
+//
 // gatehouse_describe() → i64, where the guest exports it, returns the address
 // (upper 32 bits) and the length (lower 32 bits) of a JSON text that stays
 // valid as long as the instance:
