@@ -102,6 +102,48 @@ func TestTinyGoTemplate(t *testing.T) {
 	}
 }
 
+// A plain http-wasm handler says nothing of itself: what its imports need is
+// granted, as `filter inspect` tells.
+func TestFilterTestGrantsWhatImportsNeed(t *testing.T) {
+	t.Chdir(t.TempDir())
+	for name, text := range map[string]string{
+		"go.mod": "module example.com/plain\n\ngo 1.24\n",
+		"main.go": `package main
+
+import "unsafe"
+
+//go:wasmimport http_handler read_body
+func readBody(kind uint32, buf unsafe.Pointer, limit uint32) uint64
+
+var buf [64]byte
+
+//go:wasmexport handle_request
+func handleRequest() uint64 {
+	readBody(0, unsafe.Pointer(&buf[0]), 64)
+	return 1
+}
+
+//go:wasmexport handle_response
+func handleResponse(_, _ uint32) {}
+
+func main() {}
+`,
+		"cases.json": `{"cases":[{"name":"reads","request":{"method":"POST","body":"x"},"expect":{"status":200}}]}`,
+	} {
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	build := exec.Command("go", "build", "-buildmode=c-shared", "-o", "plain.wasm", ".")
+	build.Env = append(offline(t), "GOOS=wasip1", "GOARCH=wasm", "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	if code, out, errs := gatehouse(t, "filter", "test", "plain.wasm", "--cases", "cases.json"); code != 0 {
+		t.Errorf("code %d\n%s%s", code, out, errs)
+	}
+}
+
 func testCases(t *testing.T, module string) {
 	const failing = `{"cases": [
 		{"name": "fine", "request": {"uri": "/"}, "expect": {"status": 200, "header": {"X-None": null}}},
