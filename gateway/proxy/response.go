@@ -226,7 +226,7 @@ type responseBody struct {
 // Read reads the body; one that breaks off is [exchange.ErrResponseBroken].
 func (b *responseBody) Read(p []byte) (int, error) {
 	n, err := b.read(p)
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		err = fmt.Errorf("%w: %w", exchange.ErrResponseBroken, err)
 	}
 	return n, err
