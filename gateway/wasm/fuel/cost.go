@@ -1,7 +1,7 @@
 package fuel
 
 // The limits of what a function may cost the compiler, which is not in
-// proportion to its size: see RATIONALE.md. Each is some four times what the
+// proportion to its size: see RATIONALE.md. Each is four times or more what the
 // largest functions of real programs need.
 const (
 	// maxCode bounds the bytes of a function's code.
