@@ -159,7 +159,7 @@ func (f *wasmFilter) open(ctx context.Context, s filter.Spec) error {
 		f.limits.Instances = defaultInstances(f.about.ResponsePhase, f.shared.Asks())
 	}
 	f.shared.Questions = guest.NewQuestions(max(1, f.limits.Instances/2))
-	f.pool = newPool(f.limits.Instances, f.limits.Queue, f.limits.QueueTimeout, f.begin, f.drained)
+	f.pool = newPool(f.limits.Instances, f.limits.Queue, f.limits.QueueTimeout, f.begin, f.drained, f.host.background.Go)
 	f.pool.total = 1
 	f.host.metrics.enter(f.name, f.pool)
 	f.pool.release(first)

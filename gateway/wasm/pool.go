@@ -1,10 +1,12 @@
 package wasm
 
 import (
+	"cmp"
 	"container/list"
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -29,8 +31,13 @@ const (
 // room for another waits in line, which is as long as its limit and no longer.
 type pool struct {
 	size, queue int
-	timeout     time.Duration
-	create      func() (*instance, error)
+	// brisk is how many instances are made by the requests that want them: fewer
+	// are too few for the processors.
+	brisk   int
+	timeout time.Duration
+	create  func() (*instance, error)
+	// background runs something beside the requests.
+	background func(func())
 	// drained is called once, when the pool is closed and all instances are
 	// gone.
 	drained func()
@@ -39,6 +46,7 @@ type pool struct {
 	idle    []*instance
 	waiters list.List // of *waiter
 	total   int       // instances idle, in use, being made or mended
+	growing bool      // one is being made in the background
 	closed  bool
 	done    chan struct{} // closed when drained
 	lowest  int           // fewest idle instances since the last trim
@@ -52,18 +60,19 @@ type poolCounts struct {
 	memory     int64 // bytes of all instances
 }
 
-// waiter is a request in line. What it is given is an instance, or nil: the
-// right to make one.
+// waiter is a request in line.
 type waiter struct{ given chan handover }
 
+// handover is what a waiter is told: that an instance has come back, that there
+// is none any more, or else that it may make one.
 type handover struct {
-	instance *instance
-	err      error
+	look bool
+	err  error
 }
 
-func newPool(size, queue int, timeout time.Duration, create func() (*instance, error), drained func()) *pool {
+func newPool(size, queue int, timeout time.Duration, create func() (*instance, error), drained func(), background func(func())) *pool {
 	return &pool{
-		size: size, queue: queue, timeout: timeout, create: create, drained: drained,
+		size: size, queue: queue, brisk: runtime.GOMAXPROCS(0), timeout: timeout, create: create, drained: drained, background: background,
 		idle: make([]*instance, 0, min(size, 64)),
 		done: make(chan struct{}),
 	}
@@ -85,7 +94,7 @@ func (p *pool) acquire(ctx context.Context) (*instance, error) {
 	case p.closed:
 		p.mu.Unlock()
 		return nil, errClosed
-	case p.total < p.size:
+	case p.total < min(p.size, p.brisk):
 		p.total++
 		p.mu.Unlock()
 		return p.make()
@@ -96,8 +105,34 @@ func (p *pool) acquire(ctx context.Context) (*instance, error) {
 	}
 	w := &waiter{given: make(chan handover, 1)}
 	e := p.waiters.PushBack(w)
+	p.grow()
 	p.mu.Unlock()
 	return p.wait(ctx, w, e)
+}
+
+// grow makes one more instance while somebody waits, if there may be one. In a
+// burst those that there are come back long before a new one is ready, and
+// making many at once would keep them from it.
+func (p *pool) grow() {
+	if p.growing || p.closed || p.total >= p.size || p.waiters.Len() == 0 {
+		return
+	}
+	p.growing = true
+	p.total++
+	p.background(func() {
+		i, err := p.create()
+		p.mu.Lock()
+		p.growing = false
+		p.mu.Unlock()
+		if err != nil {
+			p.lose(nil) // the next in line tries, and reports the error
+			return
+		}
+		p.release(i)
+		p.mu.Lock()
+		p.grow()
+		p.mu.Unlock()
+	})
 }
 
 // make makes an instance in a place that is reserved already.
@@ -110,71 +145,114 @@ func (p *pool) make() (*instance, error) {
 	return i, nil
 }
 
+// wait waits in line. An instance that comes back is not kept for the first in
+// line, who has yet to be given a processor: whoever runs may have it before,
+// or in a burst all instances would idle in the hands of requests that do not
+// run. Who finds it gone is the first in line again.
 func (p *pool) wait(ctx context.Context, w *waiter, e *list.Element) (*instance, error) {
 	timer := time.NewTimer(p.timeout)
 	defer timer.Stop()
-	var why error
-	select {
-	case got := <-w.given:
-		return p.take(got)
-	case <-timer.C:
-		why = fmt.Errorf("%w: all %d are in use: limits.instances", errBusy, p.size)
-	case <-ctx.Done():
-		why = ctx.Err()
+	for {
+		var got handover
+		var why error
+		select {
+		case got = <-w.given:
+		case <-timer.C:
+			why = fmt.Errorf("%w: all %d are in use: limits.instances", errBusy, p.size)
+		case <-ctx.Done():
+			why = ctx.Err()
+		}
+		if why != nil {
+			var told bool
+			if got, told = p.leave(w, e, why); !told {
+				return nil, why
+			}
+		}
+		switch {
+		case got.err != nil:
+			return nil, got.err
+		case !got.look && ctx.Err() != nil:
+			p.lose(nil)
+			return nil, ctx.Err()
+		case !got.look:
+			return p.make()
+		}
+		i, again := p.look(w, ctx.Err() != nil, why != nil)
+		if i != nil {
+			return i, nil
+		}
+		if again == nil {
+			return nil, cmp.Or(why, ctx.Err(), errClosed)
+		}
+		e = again
 	}
+}
+
+// leave takes a waiter out of the line, unless it was told something at the
+// last moment.
+func (p *pool) leave(w *waiter, e *list.Element, why error) (got handover, told bool) {
 	p.mu.Lock()
+	defer p.mu.Unlock()
 	select {
-	case got := <-w.given: // at the last moment
-		p.mu.Unlock()
-		if ctx.Err() == nil {
-			return p.take(got)
-		}
-		if got.err == nil {
-			p.giveBack(got.instance)
-		}
-		return nil, why
+	case got = <-w.given:
+		return got, true
 	default:
 	}
 	p.waiters.Remove(e)
 	if errors.Is(why, errBusy) {
 		p.counts.late++
 	}
-	p.mu.Unlock()
-	return nil, why
+	return handover{}, false
 }
 
-func (p *pool) take(got handover) (*instance, error) {
-	if got.err != nil || got.instance != nil {
-		return got.instance, got.err
+// look takes an idle instance for a waiter, or puts it back to the head of the
+// line, unless that is over for it: gone because nobody waits for its request,
+// or late.
+func (p *pool) look(w *waiter, gone, late bool) (*instance, *list.Element) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n := len(p.idle)
+	switch {
+	case p.closed:
+		return nil, nil
+	case n > 0 && !gone:
+		i := p.idle[n-1]
+		p.idle[n-1] = nil
+		p.idle = p.idle[:n-1]
+		p.lowest = min(p.lowest, n-1)
+		return i, nil
+	case n > 0:
+		p.wake()
+		return nil, nil
+	case late:
+		p.counts.late++
+		return nil, nil
+	case gone:
+		return nil, nil
 	}
-	return p.make()
+	return nil, p.waiters.PushFront(w)
 }
 
-func (p *pool) giveBack(i *instance) {
-	if i == nil {
-		p.lose(nil)
-		return
+// wake tells the first in line that an instance has come back.
+func (p *pool) wake() {
+	if p.waiters.Len() > 0 {
+		p.next(handover{look: true})
 	}
-	p.release(i)
 }
 
 // release takes an instance back.
 func (p *pool) release(i *instance) {
 	p.mu.Lock()
 	p.count(i)
-	var end *instance
-	switch {
-	case p.closed:
-		end = i
-	case p.waiters.Len() > 0:
-		p.next(handover{instance: i})
-	default:
+	closed := p.closed
+	if !closed {
 		p.idle = append(p.idle, i)
+		p.wake()
 	}
 	p.mu.Unlock()
-	if end != nil {
-		end.close()
-		p.lose(end)
+	if closed {
+		i.close()
+		p.lose(i)
 	}
 }
 

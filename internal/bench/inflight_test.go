@@ -30,6 +30,11 @@ routes: [{name: slow, match: {path: "/*"}, filters: [`+filters+`], upstream: u}]
 			t.Fatalf("%d %s", status, body)
 		}
 		before := g.residentBytes()
+		t.Cleanup(func() {
+			if t.Failed() {
+				t.Logf("the gateway said:\n%.4000s", g.log)
+			}
+		})
 		client := start(t, "hold", "-address", g.HTTP, "-tokens", g.tokens(), "-connections", strconv.Itoa(connections))
 		eventually(t, "all requests in flight", time.Minute, func() bool {
 			n, _ := strconv.Atoi(strings.TrimSpace(ask(t, "http://"+up+"/waiting")))
