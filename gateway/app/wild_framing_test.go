@@ -115,7 +115,7 @@ func TestFramingIsOurs(t *testing.T) {
 		{"response: no such kind", do("Sp9", "A", "1"), get(""), trap, "", nil, 1},
 
 		{"answer: status and body", do("Nq0", "", "", "Cq1", "", "418", "Sq1", "A", "1", "Bq1", "", "short", "Bq1", "", " and stout"), get(""), "418", "short and stout", nil, 0},
-		{"answer: Content-Length of HEAD", do("Nq0", "", "", "Sq1", "Content-Length", "99"), strings.Replace(get(""), "GET", "HEAD", 1), "200", "", []string{"99"}, 0},
+		{"answer: Content-Length of HEAD", do("Nq0", "", "", "Sq1", "Content-Length", "99"), strings.Replace(get(""), "GET", "HEAD", 1), "200", "", []string{"Length: 99"}, 0},
 		{"answer: unread body", do("Nq0", "", "", "Bq1", "", "no"), post, "200", "no", nil, 0},
 		{"answer: trailers", do("Nq0", "", "", "Bq1", "", "x", "Sq3", "Sum", "1"), get(""), "200", "1\r\nx\r\n0\r\nSum: 1\r\n\r\n", []string{"Content-Length"}, 0},
 	} {
