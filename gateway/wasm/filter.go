@@ -201,7 +201,6 @@ func (f *wasmFilter) begin() (*instance, error) {
 		i.close()
 		return nil, err
 	}
-	i.Patience = 0
 	return i, nil
 }
 

@@ -174,6 +174,7 @@ const timeEvery = 64
 func (i *instance) call(f api.Function) error {
 	limits := &i.owner.limits
 	i.Refuel(limits.Fuel, limits.CallDepth)
+	i.Patience = limits.QueueTimeout
 	var begun time.Time
 	if i.calls%timeEvery == 0 {
 		begun = time.Now()

@@ -92,8 +92,8 @@ type Instance struct {
 	Exchange *exchange.Exchange
 	// Request is the context of the request, for host calls that wait.
 	Request context.Context
-	// Patience bounds how long it waits for a processor, all calls together;
-	// zero does not, and leaves it to Request.
+	// Patience bounds how long one call waits for a processor; zero does not, and
+	// leaves it to Request.
 	Patience time.Duration
 	// Answered is set when apply has answered the request.
 	Answered bool

@@ -53,7 +53,7 @@ func (in *Instance) Refuel(units int64, depth int) {
 	m := &in.meter
 	slice := min(units, SliceUnits)
 	m.units, m.kept, m.owed, m.crossings = units, units-slice, 0, 0
-	m.pausedAt, m.rested = 0, 0
+	m.pausedAt, m.rested, m.waited = 0, 0, 0
 	in.Filter.Shares.call()
 	if m.counter != nil {
 		m.counter.Set(fuel.Budget(slice, depth))
