@@ -35,6 +35,8 @@ func answer(ex *exchange.Exchange, p *problem.Problem) {
 func startOver(ex *exchange.Exchange) {
 	ex.Response.Body.Close()
 	ex.Response.Header.Reset()
+	ex.Response.Trailer.Reset()
+	ex.Response.TrailerNames = ""
 	ex.Response.Body = exchange.Body{}
 	ex.Response.Status = 0
 }
@@ -145,7 +147,7 @@ func (p *pipeline) filterFailed(ex *exchange.Exchange, err error) {
 	}
 	p.countFilter(err)
 	p.app.options.Logger.Debug("filter failed", slog.String("error", err.Error()), slog.String("request_id", ex.RequestID))
-	if errors.Is(err, exchange.ErrBodyTooLarge) {
+	if f, ok := errors.AsType[*filter.FailedError](err); ok && f.Phase == "request" && errors.Is(err, exchange.ErrBodyTooLarge) {
 		answer(ex, problem.New(http.StatusRequestEntityTooLarge, "body_too_large", "the body is larger than a filter of this path takes"))
 		return
 	}

@@ -3,22 +3,25 @@ package exchange
 // Saved is what a part that may fail can change of an exchange, as it was
 // before: see [Exchange.Save].
 type Saved struct {
-	request        Request
-	response       Response
-	attributes     []attribute
-	deferred       []HeaderChange
-	requestHeader  []Field
-	responseHeader []Field
+	request         Request
+	response        Response
+	attributes      []attribute
+	deferred        []HeaderChange
+	requestHeader   []Field
+	responseHeader  []Field
+	requestTrailer  []Field
+	responseTrailer []Field
 }
 
 // Save returns the exchange as it is, without its principal, which only the
-// host sets, and its trailers, which come with the bodies. It copies the heads;
-// a body is kept by [Body.Replace].
+// host sets, and the trailers of a body that streams, which come with it. It
+// copies the heads; a body is kept by [Body.Replace].
 func (e *Exchange) Save() *Saved {
 	return &Saved{
 		request: e.Request, response: e.Response,
 		attributes: append([]attribute(nil), e.attributes...), deferred: append([]HeaderChange(nil), e.deferred...),
 		requestHeader: fields(&e.Request.Header), responseHeader: fields(&e.Response.Header),
+		requestTrailer: trailers(&e.Request.Body, &e.Request.Trailer), responseTrailer: trailers(&e.Response.Body, &e.Response.Trailer),
 	}
 }
 
@@ -33,8 +36,23 @@ func (e *Exchange) Restore(s *Saved) {
 	e.Response.Status = s.response.Status
 	setFields(&r.Header, s.requestHeader)
 	setFields(&e.Response.Header, s.responseHeader)
+	if s.requestTrailer != nil {
+		setFields(&r.Trailer, s.requestTrailer)
+	}
+	if s.responseTrailer != nil {
+		setFields(&e.Response.Trailer, s.responseTrailer)
+	}
 	e.attributes = append(e.attributes[:0], s.attributes...)
 	e.deferred = append(e.deferred[:0], s.deferred...)
+}
+
+// trailers returns the trailers of a body that is there; those of one that
+// streams are not known yet.
+func trailers(b *Body, h *Header) []Field {
+	if b.Stream != nil {
+		return nil
+	}
+	return fields(h)
 }
 
 func fields(h *Header) []Field {

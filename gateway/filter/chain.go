@@ -91,6 +91,9 @@ func (r *Run) HandleResponse(ctx context.Context, ex *exchange.Exchange, failed 
 		w := r.waiting[last]
 		r.waiting[last] = waiting{}
 		r.waiting = r.waiting[:last]
+		if p, ok := w.phase.(Preparer); ok {
+			p.Prepare(ex)
+		}
 		before := save(w.filter, ex)
 		if err := r.response(ctx, w, ex, failed); err != nil {
 			failure := &FailedError{Filter: w.filter.Name(), Phase: "response", err: err}

@@ -61,6 +61,12 @@ type ResponsePhase interface {
 	Release()
 }
 
+// Preparer is a [ResponsePhase] that has done something to the response already
+// before it is called, which stays whatever becomes of the call.
+type Preparer interface {
+	Prepare(ex *exchange.Exchange)
+}
+
 // OnError says what a filter's failure means.
 type OnError uint8
 

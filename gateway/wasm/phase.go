@@ -85,11 +85,17 @@ func prepend(early []byte, r *exchange.Response) {
 	}
 }
 
+// Prepare implements [filter.Preparer]: what the guest has written early comes
+// before the body.
+func (i *instance) Prepare(ex *exchange.Exchange) {
+	prepend(i.early, &ex.Response)
+	i.early = nil
+}
+
 // HandleResponse implements [filter.ResponsePhase].
 func (i *instance) HandleResponse(ctx context.Context, ex *exchange.Exchange, failed bool) (filter.Usage, error) {
 	f := i.owner
-	prepend(i.early, &ex.Response)
-	i.early = nil
+	i.Prepare(ex)
 	i.Respond(ctx)
 	i.counts.responses++
 	i.stack = [2]uint64{uint64(i.guestContext), 0}

@@ -125,7 +125,7 @@ func (p *pool) grow() {
 		p.growing = false
 		p.mu.Unlock()
 		if err != nil {
-			p.lose(nil) // the next in line tries, and reports the error
+			p.giveUp()
 			return
 		}
 		p.release(i)
@@ -133,6 +133,21 @@ func (p *pool) grow() {
 		p.grow()
 		p.mu.Unlock()
 	})
+}
+
+// giveUp ends the making of an instance that has failed. Those in line go on
+// waiting for the others; where there are none the next tries, and reports the
+// error.
+func (p *pool) giveUp() {
+	p.mu.Lock()
+	others := !p.closed && p.total > 1
+	if others {
+		p.total--
+	}
+	p.mu.Unlock()
+	if !others {
+		p.lose(nil)
+	}
 }
 
 // make makes an instance in a place that is reserved already.
@@ -224,10 +239,10 @@ func (p *pool) look(w *waiter, gone, late bool) (*instance, *list.Element) {
 	case n > 0:
 		p.wake()
 		return nil, nil
+	case gone:
+		return nil, nil
 	case late:
 		p.counts.late++
-		return nil, nil
-	case gone:
 		return nil, nil
 	}
 	return nil, p.waiters.PushFront(w)
