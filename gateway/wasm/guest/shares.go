@@ -8,17 +8,17 @@ import (
 	"time"
 )
 
-// SliceUnits is how much fuel a guest is given at a time, some 100 to 200
+// SliceUnits is how much fuel a guest is given at a time, some 50 to 100
 // microseconds: machine code cannot be interrupted, so a guest that runs on
 // would keep its processor from everybody else, and the collector from all.
-const SliceUnits = 200_000
+const SliceUnits = 100_000
 
 const (
 	// restPerSlice is how long a guest that runs on rests for each slice while
 	// others are called: so the system has a processor for them at once.
 	restPerSlice = 100 * time.Microsecond
 	// maxRest bounds the rest of one call.
-	maxRest = 5 * time.Millisecond
+	maxRest = 7 * time.Millisecond
 )
 
 // Shares bound what guests take together that run on beyond their first slice.
