@@ -40,7 +40,7 @@ func offline(t *testing.T) []string {
 			env = append(env, kv)
 		}
 	}
-	return append(env, "GOPROXY=off", asCommand+"=1", "GATEHOUSE="+self)
+	return append(env, "GOPROXY=off", asCommand+"=1", "GATEHOUSE_BIN="+self)
 }
 
 func gatehouse(t *testing.T, args ...string) (code int, stdout, stderr string) {

@@ -55,10 +55,10 @@ func plainFlags(flags string) string {
 	return strings.Join(kept, " ")
 }
 
-// program finds the gatehouse command: where $GATEHOUSE says, in $PATH, or
+// program finds the gatehouse command: where $GATEHOUSE_BIN says, in $PATH, or
 // beside the SDK that the module is built with.
 func program() (string, error) {
-	if name := os.Getenv("GATEHOUSE"); name != "" {
+	if name := os.Getenv("GATEHOUSE_BIN"); name != "" {
 		return exec.LookPath(name)
 	}
 	if name, err := exec.LookPath("gatehouse"); err == nil {
@@ -70,7 +70,7 @@ func program() (string, error) {
 			return name, nil
 		}
 	}
-	return "", errors.New("filtertest.Compiled runs the gatehouse command, which is not in $PATH: put it there, or its path into $GATEHOUSE (make build in the checkout makes bin/gatehouse)")
+	return "", errors.New("filtertest.Compiled runs the gatehouse command, which is not in $PATH: put it there, or its path into $GATEHOUSE_BIN (make build in the checkout makes bin/gatehouse)")
 }
 
 // moduleFile writes the module to a file of the test.

@@ -22,7 +22,7 @@ import (
 
 // Compiled runs the filter as the gateway does: it builds the package under
 // test, which has to be the filter's package main, as WebAssembly and executes
-// it with `gatehouse filter test`. The command is found in $GATEHOUSE, in
+// it with `gatehouse filter test`. The command is found in $GATEHOUSE_BIN, in
 // $PATH, or in bin beside the folder of the SDK. The process ends with the test.
 //
 // What is called then is what the package registers, whatever was handed to
